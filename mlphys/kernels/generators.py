@@ -1,8 +1,8 @@
-"""Random numbers inside kernels: Philox for a number per (seed, chain, sweep, site), xoshiro256+ for a stream per lane.
+"""Random numbers inside kernels: Philox, a number for each (seed, chain, sweep, site), and xoshiro256+ streams.
 
-Philox (Salmon et al. 2011, 10.1145/2063384.2063405) is a pure function of its counter: nothing to store, and no order of
-evaluation can change a result. Xoshiro256+ (Blackman and Vigna 2021, 10.1145/3460772) is several times faster, and its four
-words per stream are kept by the State; Philox seeds them.
+Philox (Salmon et al. 2011, 10.1145/2063384.2063405) is a pure function of its counter: nothing to store, and no
+order of evaluation can change a result. Xoshiro256+ (Blackman and Vigna 2021, 10.1145/3460772) is several times
+faster; its four words per stream are kept by the State, and Philox seeds them.
 """
 
 import numpy as np
