@@ -1,0 +1,36 @@
+"""mlphys: machine-learning physics, taught by doing.
+
+Every name below is loaded when it is first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "lattices": ["Lattice", "chain", "cubic", "square", "triangular"],
+    "hamiltonians.spins": ["Ising"],
+    "core": ["Chain", "Info", "Sampler", "State", "run"],
+    "samplers.metropolis": ["HeatBath", "Metropolis"],
+    "samplers.cluster": ["SwendsenWang", "Wolff"],
+    "stats": ["ChainTooShort", "Estimate"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ["core", "exact", "lab", "lattices", "lectures", "random", "samplers", "stats"]
+
+__all__ = [*_HOME_OF, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _HOME_OF:
+        value = getattr(import_module(f"mlphys.{_HOME_OF[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"mlphys.{name}")
+    else:
+        raise AttributeError(f"mlphys has no {name!r}; it offers {', '.join(sorted(__all__))}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,136 @@
+"""How a batch of configurations lies in memory: a number for each site, or Ising spins packed 64 to a word.
+
+Every kind decodes to the same `x` of shape `(chains, n_sites[, components])`; samplers choose the kind they are fastest
+on, and a `State` saves and loads any of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Sites:
+    """One number (or vector) for each site: `array` has shape `(chains, n_sites[, components])`."""
+
+    array: np.ndarray
+
+    @property
+    def chains(self) -> int:
+        return len(self.array)
+
+    def spins(self) -> np.ndarray:
+        """The array itself: writing to it changes the configuration."""
+        return self.array
+
+
+@dataclass
+class Strips:
+    """One Ising lattice for each chain, spread over words: bit b of a word row belongs to the b-th of 64 strips.
+
+    `words` has shape `(chains, 2, rows / 64, columns / 2)`: the two planes are the chequerboard's sublattices. The
+    lattice `shape` is stored transposed where only its columns divide by 128. An antiferromagnet is stored
+    `staggered`: with one sublattice reversed it is a ferromagnet.
+    """
+
+    words: np.ndarray
+    shape: tuple[int, int]
+    transposed: bool = False
+    staggered: bool = False
+
+    @classmethod
+    def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Strips":
+        """Pack int8 spins `(chains, n_sites)`; one of the sides must be divisible by 128."""
+        from mlphys.kernels import multispin
+
+        grid = _grid(spins, shape, staggered)
+        transposed = shape[0] % 128 != 0
+        if transposed:
+            grid = np.ascontiguousarray(grid.transpose(0, 2, 1))
+        return cls(multispin.pack_strips(grid), tuple(shape), transposed, staggered)
+
+    @staticmethod
+    def fits(shape: tuple[int, ...]) -> bool:
+        """Whether a lattice of this shape can be stored so."""
+        return len(shape) == 2 and all(side % 2 == 0 for side in shape) and any(side % 128 == 0 for side in shape)
+
+    @property
+    def chains(self) -> int:
+        return len(self.words)
+
+    def spins(self) -> np.ndarray:
+        """Int8 spins `(chains, n_sites)`, a copy."""
+        from mlphys.kernels import multispin
+
+        grid = multispin.unpack_strips(self.words)
+        return _flat(grid.transpose(0, 2, 1) if self.transposed else grid, self.staggered)
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
+        from mlphys.kernels import multispin
+
+        return _split_sums(multispin.strips_sums(self.words), self.shape, self.staggered)
+
+
+@dataclass
+class Replicas:
+    """64 independent Ising lattices to a word: bit b of every word of a block belongs to chain 64 · block + b.
+
+    `words` has shape `(blocks, 2, rows, columns / 2)`; lanes beyond the last chain run along unseen.
+    """
+
+    words: np.ndarray
+    shape: tuple[int, int]
+    chains: int
+    staggered: bool = False
+
+    @classmethod
+    def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Replicas":
+        """Pack int8 spins `(chains, n_sites)`; both sides must be even."""
+        from mlphys.kernels import multispin
+
+        return cls(multispin.pack_replicas(_grid(spins, shape, staggered)), tuple(shape), len(spins), staggered)
+
+    @staticmethod
+    def fits(shape: tuple[int, ...]) -> bool:
+        """Whether a lattice of this shape can be stored so."""
+        return len(shape) == 2 and all(side % 2 == 0 for side in shape)
+
+    def spins(self) -> np.ndarray:
+        """Int8 spins `(chains, n_sites)`, a copy."""
+        from mlphys.kernels import multispin
+
+        return _flat(multispin.unpack_replicas(self.words, self.chains), self.staggered)
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
+        from mlphys.kernels import multispin
+
+        sums = multispin.replicas_sums(self.words).reshape(-1, 3)[: self.chains]
+        return _split_sums(sums, self.shape, self.staggered)
+
+
+KINDS = {kind.__name__: kind for kind in (Sites, Strips, Replicas)}
+
+
+def _grid(spins: np.ndarray, shape: tuple[int, int], staggered: bool) -> np.ndarray:
+    grid = np.ascontiguousarray(spins, dtype=np.int8).reshape(-1, *shape)
+    return grid * _signs(shape) if staggered else grid
+
+
+def _flat(grid: np.ndarray, staggered: bool) -> np.ndarray:
+    if staggered:
+        grid = grid * _signs(grid.shape[1:])
+    return np.ascontiguousarray(grid).reshape(len(grid), -1)
+
+
+def _signs(shape: tuple[int, ...]) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    return np.where((rows + columns) % 2, -1, 1).astype(np.int8)
+
+
+def _split_sums(sums: np.ndarray, shape: tuple[int, int], staggered: bool) -> tuple[np.ndarray, np.ndarray]:
+    """From (unequal bonds, up on the even, up on the odd sublattice) to (unsatisfied bonds, sum of spins)."""
+    half = shape[0] * shape[1] // 2
+    even, odd = 2 * sums[:, 1] - half, 2 * sums[:, 2] - half
+    return sums[:, 0], even - odd if staggered else even + odd
