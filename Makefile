@@ -1,0 +1,61 @@
+# The two commands: `make lab` opens the course, `make test` checks everything. Both work on a bare machine.
+#   make lab PORT=8888 BROWSER=yes    make dashboards PORT=8866    make bench    make lint    make clean
+
+PYTHON  ?= python3
+PORT    ?= 8888
+BROWSER ?= yes
+# Extra arguments for pip, such as --extra-index-url with PyTorch's own index of small CPU builds.
+PIP_ARGS ?=
+
+BIN     := .venv/bin
+KERNELS := $(wildcard mlphys/kernels/*.py mlphys/samplers/*.py mlphys/core.py)
+NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
+
+.PHONY: lab dashboards test test-library test-notebooks test-browser bench lint warm clean
+
+lab: warm
+	@$(BIN)/mlphys lab --port $(PORT) $(NO_BROWSER)
+
+dashboards: warm
+	@$(BIN)/mlphys dashboards --port $(PORT) $(NO_BROWSER)
+
+test: lint test-library test-notebooks test-browser
+
+test-library: .venv/test .venv/warm
+	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --doctest-modules mlphys tests/unit tests/exact tests/contract tests/benchmarks
+
+test-notebooks: .venv/test .venv/warm
+	$(BIN)/pytest -q tests/notebooks
+
+test-browser: .venv/test .venv/warm
+	$(BIN)/pytest -q tests/browser
+
+bench: .venv/bench .venv/warm
+	@$(BIN)/mlphys bench
+
+lint: .venv/test
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+warm: .venv/warm
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mlphys needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+# One stamp for each set of extras; pip writes bytecode as it installs, which halves the first import of torch.
+.venv/course .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[course$(if $(filter-out course,$*),$(comma)test)$(if $(filter bench,$*),$(comma)bench)]'
+	@touch $@
+
+comma := ,
+
+# Kernels are compiled once, here, so that nobody waits for the compiler in front of a class.
+.venv/warm: .venv/course $(KERNELS)
+	@echo "Compiling the kernels (once) ..."
+	@$(BIN)/mlphys warm
+	@touch $@
+
+clean:
+	rm -rf .venv build dist artifacts *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
