@@ -1,0 +1,25 @@
+"""Exact twins: what a simulation must reproduce within its error bars."""
+
+from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
+from mlphys.exact.ising import (
+    SQUARE_CRITICAL_TEMPERATURE,
+    TRIANGULAR_CRITICAL_TEMPERATURE,
+    ising_chain,
+    kaufman,
+    onsager,
+)
+from mlphys.exact.twin import thermal
+from mlphys.exact.values import Exact
+
+__all__ = [
+    "SQUARE_CRITICAL_TEMPERATURE",
+    "TRIANGULAR_CRITICAL_TEMPERATURE",
+    "Exact",
+    "distribution",
+    "enumerate_states",
+    "enumeration",
+    "ising_chain",
+    "kaufman",
+    "onsager",
+    "thermal",
+]
