@@ -15,7 +15,7 @@ LAYERS = [
     ["lattices", "random", "threads", "configurations"],
     ["hamiltonians", "exact"],
     ["stats", "core"],
-    ["samplers"],
+    ["samplers", "contract"],
     ["nets", "train"],
     ["vmc", "phases", "diffusion", "flows", "selflearning"],
     ["sweep"],
