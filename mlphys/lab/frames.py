@@ -1,0 +1,88 @@
+"""The newest of many frames, sent one at a time: how pictures reach a browser that may be slow, late or gone."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Frames:
+    """Hands `send` the newest frame offered, and no other before the browser has painted that one.
+
+    A frame that nobody acknowledges within `patience` seconds no longer holds up the next, so nothing stalls when no
+    browser is attached or when it has vanished; before the first acknowledgement, and while a cell keeps the kernel
+    from hearing one, frames go out every `patience` seconds. Every method may be called from any thread.
+
+    Arguments: send(number, frame), called under a lock; patience, seconds.
+
+    >>> sent = []
+    >>> frames = Frames(lambda number, frame: sent.append(frame), patience=60)
+    >>> for frame in "abc":
+    ...     frames.offer(frame)
+    >>> frames.acknowledge(1)
+    >>> sent
+    ['a', 'c']
+    """
+
+    def __init__(self, send: Callable[[int, Any], None], patience: float = 0.25):
+        self._send = send
+        self.patience = patience
+        self.sent = 0
+        self.acknowledged = 0
+        self.heard_at: float | None = None
+        self._sent_at = 0.0
+        self._waiting: list[Any] = []
+        self._timer: threading.Timer | None = None
+        self._lock = threading.RLock()
+
+    def offer(self, frame: Any) -> None:
+        """Send `frame` now if the last one was painted or given up, else when it is, unless a newer one comes first."""
+        with self._lock:
+            self._waiting = [frame]
+            wait = self._remaining()
+            if wait <= 0:
+                self.flush()
+            elif self._timer is None:
+                self._arm(wait)
+
+    def acknowledge(self, number: int) -> None:
+        """The browser has painted frame `number`."""
+        with self._lock:
+            self.acknowledged = max(self.acknowledged, min(int(number), self.sent))
+            self.heard_at = time.monotonic()
+            if self.acknowledged == self.sent:
+                self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, whether the browser keeps up or not."""
+        with self._lock:
+            if self._waiting:
+                frame = self._waiting.pop()
+                self.sent += 1
+                self._sent_at = time.monotonic()
+                self._send(self.sent, frame)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame waits to be sent."""
+        return bool(self._waiting)
+
+    def _remaining(self) -> float:
+        if self.acknowledged == self.sent:
+            return 0.0
+        return self._sent_at + self.patience - time.monotonic()
+
+    def _arm(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._overdue)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _overdue(self) -> None:
+        with self._lock:
+            self._timer = None
+            if self._waiting:
+                wait = self._remaining()
+                if wait <= 0:
+                    self.flush()
+                else:
+                    self._arm(wait)
