@@ -41,13 +41,13 @@ class Strips:
     @classmethod
     def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Strips":
         """Pack int8 spins `(chains, n_sites)`; one of the sides must be divisible by 128."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
         grid = _grid(spins, shape, staggered)
         transposed = shape[0] % 128 != 0
         if transposed:
             grid = np.ascontiguousarray(grid.transpose(0, 2, 1))
-        return cls(multispin.pack_strips(grid), tuple(shape), transposed, staggered)
+        return cls(bitplanes.pack_strips(grid), tuple(shape), transposed, staggered)
 
     @staticmethod
     def fits(shape: tuple[int, ...]) -> bool:
@@ -60,16 +60,16 @@ class Strips:
 
     def spins(self) -> np.ndarray:
         """Int8 spins `(chains, n_sites)`, a copy."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
-        grid = multispin.unpack_strips(self.words)
+        grid = bitplanes.unpack_strips(self.words)
         return _flat(grid.transpose(0, 2, 1) if self.transposed else grid, self.staggered)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
-        return _split_sums(multispin.strips_sums(self.words), self.shape, self.staggered)
+        return _split_sums(bitplanes.strips_sums(self.words), self.shape, self.staggered)
 
 
 @dataclass
@@ -87,9 +87,9 @@ class Replicas:
     @classmethod
     def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Replicas":
         """Pack int8 spins `(chains, n_sites)`; both sides must be even."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
-        return cls(multispin.pack_replicas(_grid(spins, shape, staggered)), tuple(shape), len(spins), staggered)
+        return cls(bitplanes.pack_replicas(_grid(spins, shape, staggered)), tuple(shape), len(spins), staggered)
 
     @staticmethod
     def fits(shape: tuple[int, ...]) -> bool:
@@ -98,15 +98,15 @@ class Replicas:
 
     def spins(self) -> np.ndarray:
         """Int8 spins `(chains, n_sites)`, a copy."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
-        return _flat(multispin.unpack_replicas(self.words, self.chains), self.staggered)
+        return _flat(bitplanes.unpack_replicas(self.words, self.chains), self.staggered)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
-        from mlphys.kernels import multispin
+        from mlphys.kernels import bitplanes
 
-        sums = multispin.replicas_sums(self.words).reshape(-1, 3)[: self.chains]
+        sums = bitplanes.replicas_sums(self.words).reshape(-1, 3)[: self.chains]
         return _split_sums(sums, self.shape, self.staggered)
 
 

@@ -7,6 +7,7 @@ whose default thread layer aborts the process when two Python threads (two runni
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def over_chains(kernel, by_chain: tuple, shared: tuple = (), seconds: float = 1.
     if _pool is None:
         _pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="mlphys")
     edges = np.linspace(0, n, parts + 1).astype(int)
-    slices = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    slices = [slice(a, b) for a, b in pairwise(edges)]
     futures = [_pool.submit(kernel, *(array[s] for array in by_chain), *shared) for s in slices]
     try:
         results = [future.result() for future in futures]

@@ -31,8 +31,8 @@ def enumeration(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     hamiltonian: its `energy(x)` gives the total energy `(batch,)` of an int8 tensor `(batch, n_sites)`; temperature: > 0,
     scalar or array. Raises ValueError for more than 20 sites and for temperatures that are not positive.
 
-    >>> from mlphys import hamiltonians, lattices
-    >>> print(f"{enumeration(hamiltonians.Ising(lattices.square(4)), 2.0).abs_magnetisation:.6f}")
+    >>> import mlphys as mp
+    >>> print(f"{mp.exact.enumeration(mp.Ising(mp.square(4)), 2.0).abs_magnetisation:.6f}")
     0.918943
     """
     temperature = positive(temperature)
@@ -59,8 +59,8 @@ def distribution(hamiltonian: Any, temperature: float) -> np.ndarray:
 
     Raises ValueError for more than 20 sites and for a temperature that is not one positive number.
 
-    >>> from mlphys import hamiltonians, lattices
-    >>> distribution(hamiltonians.Ising(lattices.chain(3)), 1.0).round(3).tolist()
+    >>> import mlphys as mp
+    >>> mp.exact.distribution(mp.Ising(mp.chain(3)), 1.0).round(3).tolist()
     [0.474, 0.009, 0.009, 0.009, 0.009, 0.009, 0.009, 0.474]
     """
     single = positive(temperature)

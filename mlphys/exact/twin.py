@@ -15,8 +15,8 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     temperature: > 0, scalar or array. Raises ValueError where no exact value is known: above 20 sites that is everything
     but uniform chains and the uniform square lattice without field.
 
-    >>> from mlphys import hamiltonians, lattices
-    >>> print(f"{thermal(hamiltonians.Ising(lattices.square(64)), 2.0).energy:.6f}")
+    >>> import mlphys as mp
+    >>> print(f"{mp.exact.thermal(mp.Ising(mp.square(64)), 2.0).energy:.6f}")
     -1.745565
     """
     from mlphys.hamiltonians.spins import Ising

@@ -38,8 +38,8 @@ class _SingleSpin(Sampler):
             from mlphys.kernels import generators, multispin
 
             words = state.configuration.words  # type: ignore[union-attr]
-            seed, lanes = np.uint64(spawn(state.seed, "metropolis")), multispin.lanes(words.shape[-1])
-            state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), lanes)
+            seed = np.uint64(spawn(state.seed, "metropolis"))
+            state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), multispin.LANES)
 
     def step(self, state: State, sweeps: int = 1) -> Info:
         self.adopt(state)
@@ -55,10 +55,12 @@ class _SingleSpin(Sampler):
         betas = state.beta * abs(self.hamiltonian.coupling)
         if self.kind is Replicas:
             betas = np.pad(betas, (0, 64 * len(words) - len(betas)), mode="edge").reshape(-1, 64)
-        kernel = getattr(multispin, f"{type(configuration).__name__.lower()}_{self.rule}")
+        kernel = multispin.strips_sweep if self.kind is Strips else multispin.replicas_sweep
+        rule = multispin.METROPOLIS if self.rule == "metropolis" else multispin.HEAT_BATH
+        probabilities = multispin.probabilities(betas, rule)
         # A packed kernel makes some eight spin updates a nanosecond.
         seconds = words.size * 64 * sweeps / 8e9
-        over_chains(kernel, (words, state.cache["metropolis_streams"], betas), (sweeps,), seconds)
+        over_chains(kernel, (words, state.cache["metropolis_streams"], probabilities), (sweeps, rule), seconds)
         return Info()
 
     def _sites_step(self, state: State, sweeps: int) -> Info:

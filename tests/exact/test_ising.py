@@ -81,7 +81,7 @@ def test_a_long_torus_follows_its_short_side():
 
 
 def test_finite_size_scaling_of_the_energy_at_the_critical_point():
-    # Ferdinand and Fisher 1969 (10.1103/PhysRev.185.832): L (u + √2) → -2 θ₂θ₃θ₄ / (θ₂ + θ₃ + θ₄), corrections falling as 1/L².
+    # Ferdinand and Fisher 1969 (10.1103/PhysRev.185.832): L (u + √2) → -2 θ₂θ₃θ₄ / (θ₂ + θ₃ + θ₄), the rest as 1/L².
     k, nome = np.arange(-9, 10), np.exp(-np.pi)
     theta = np.array([(nome ** (k + 0.5) ** 2).sum(), (nome**k**2).sum(), ((-1.0) ** k * nome**k**2).sum()])
     for side in (128, 256, 512, 1024):
