@@ -1,0 +1,163 @@
+"""`make bench`: this library beside a plain numba loop and the peers mcising and peapods, in one run on one core.
+
+    python tests/benchmarks/bench_ising.py [--quick] [--sizes 64 256 1024] [--output artifacts/bench.json]
+
+Contenders take turns (A B C A B C …), so that whatever else the machine does hits all alike; medians and extremes are
+over these repeats, in CPU seconds of one thread. All run at Tc. A contender whose energy is more than 5σ from Kaufman's
+exact value is refused: it appears without a speed, and nothing is compared with it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ("mcising", "peapods")
+
+
+def one_core() -> set[int]:
+    """Keep this process to one core and one thread; returns the cores it had. To be called before the contenders load."""
+    os.environ |= {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")}
+    # Numba may use two later: it fixes its largest number when it loads.
+    os.environ["NUMBA_NUM_THREADS"] = str(os.cpu_count())
+    if not hasattr(os, "sched_setaffinity"):
+        return set(range(os.cpu_count() or 1))
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    return cores
+
+
+def installed(kinds) -> tuple:
+    """Those of these contenders that can be imported; a missing peer is named on stderr."""
+    from importlib.util import find_spec
+
+    missing = {name for name in PEERS if find_spec(name) is None}
+    for name in sorted(missing):
+        print(f"{name} is not installed and is left out: pip install -e '.[bench]'", file=sys.stderr)
+    return tuple(kind for kind in kinds if kind.name not in missing)
+
+
+def races(sizes: list[int], quick: bool) -> list:
+    """Every algorithm at every size: entries, with their energies checked."""
+    from contenders import FIELD
+    from measure import compare
+
+    entries = []
+    for algorithm, kinds in FIELD.items():
+        for side in sizes:
+            began = time.perf_counter()
+            # A sweep of a million sites takes the slowest contender 0.08 s.
+            large = side >= 1024
+            repeats, seconds, check = (3, 0.05, 0.5) if quick else (7, 0.3 if large else 0.15, 5.0 if large else 1.5)
+            entries += compare(installed(kinds), algorithm, side, repeats, seconds, check)
+            print(f"{algorithm}, L = {side}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return entries
+
+
+def two_threads(repeats: int = 9) -> dict[str, list[float]]:
+    """How many times faster two threads are than one, over chains of packed Metropolis: wall time, in turns."""
+    import numba
+
+    import mlphys as mp
+
+    ratios = {}
+    for side, chains in ((64, 128), (256, 8), (1024, 2)):
+        sampler = mp.Metropolis(mp.Ising(mp.square(side)))
+        state = sampler.init(chains, 2.27, seed=1, start="ordered")
+        sweeps = max(1, int(1e9 / (chains * side**2)))
+        seconds = np.empty((repeats, 2))
+        for repeat in range(-1, repeats):
+            for threads in (1, 2):
+                numba.set_num_threads(threads)
+                began = time.perf_counter()
+                sampler.step(state, sweeps)
+                seconds[repeat, threads - 1] = time.perf_counter() - began
+        ratios[f"L = {side}, {chains} chains"] = (seconds[:, 0] / seconds[:, 1]).tolist()
+    return ratios
+
+
+def yardstick(side: int, quick: bool):
+    """Effective samples per second at Tc of every sampler, one thread: a DataFrame, ranked by the slowest observable."""
+    import pandas as pd
+
+    import mlphys as mp
+    from mlphys.exact.ising import SQUARE_CRITICAL_TEMPERATURE as critical
+
+    ising = mp.Ising(mp.square(side))
+    plans = {
+        "Metropolis": (mp.Metropolis(ising), 64, 200),
+        "HeatBath": (mp.HeatBath(ising), 64, 200),
+        "Wolff": (mp.Wolff(ising), 1, 1),
+        "SwendsenWang": (mp.SwendsenWang(ising), 1, 1),
+    }
+    rows = {}
+    for name, (sampler, chains, thin) in plans.items():
+        samples = 200 if quick else 2000 if thin > 1 else 30000
+        chain = mp.run(sampler, samples, critical, chains, seed=1, thin=thin, observe=["energy", "abs_magnetisation"])
+        report = chain.report()
+        rows[name] = {
+            "chains": chains,
+            "energy: ESS/s": report.ess_per_second["energy"],
+            "tau (sweeps)": report.tau["energy"] * thin,
+            "|m|: ESS/s": report.ess_per_second["abs_magnetisation"],
+            "tau (sweeps) ": report.tau["abs_magnetisation"] * thin,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    slowest = table[["energy: ESS/s", "|m|: ESS/s"]].min(axis=1)
+    return table.loc[slowest.sort_values(ascending=False).index]
+
+
+def import_seconds(repeats: int = 7) -> dict[str, float]:
+    """Wall time of `import mlphys` in a fresh interpreter, the interpreter's own start taken off: median and extremes."""
+    seconds = np.empty((repeats, 2))
+    for repeat in range(-1, repeats):
+        for i, program in enumerate(("pass", "import mlphys")):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+            seconds[repeat, i] = time.perf_counter() - began
+    extra = seconds[:, 1] - seconds[:, 0]
+    return {"median": float(np.median(extra)), "min": float(extra.min()), "max": float(extra.max())}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="mlphys bench", description="this library beside its peers, on one core")
+    parser.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 1024], help="sides of the lattices")
+    parser.add_argument("--output", type=Path, default=ROOT / "artifacts" / "bench.json", help="JSON with all repeats")
+    options = parser.parse_args(arguments)
+
+    cores = one_core()
+    sys.path.insert(0, str(Path(__file__).parent))
+    import numba
+    from table import lines_of, machine, markdown, save
+
+    numba.set_num_threads(1)
+    facts = machine()
+    began = time.perf_counter()
+    entries = races(options.sizes, options.quick)
+    effective = yardstick(64, options.quick)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    speed_up = two_threads() if len(cores) > 1 else {}
+    imported = import_seconds()
+    facts["seconds"] = time.perf_counter() - began
+
+    print(lines_of(facts), "", markdown(entries), "", sep="\n")
+    print("Effective samples per second at Tc, L = 64, one thread, ranked by the slower observable:\n")
+    print(effective.to_string(float_format="{:.3g}".format), "\n")
+    for case, ratios in speed_up.items():
+        print(f"Two threads, Metropolis, {case}: {np.median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})")
+    print(f"import mlphys: {imported['median'] * 1e3:.0f} ms ({imported['min'] * 1e3:.0f}–{imported['max'] * 1e3:.0f})")
+    more = {"yardstick": effective.to_dict("index"), "two_threads": speed_up, "import_seconds": imported}
+    save(options.output, entries, machine=facts, **more)
+    print(f"\nAll repeats: {options.output}", file=sys.stderr)
+    return 1 if any(entry.refused and entry.name == "mlphys" for entry in entries) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
