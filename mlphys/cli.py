@@ -1,0 +1,101 @@
+"""The ``mlphys`` command: ``lab``, ``dashboards``, ``check``, ``warm`` and ``bench``."""
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command of ``mlphys`` and return its exit status.
+
+    >>> main(["lab", "--port", "0"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if getattr(arguments, "port", 1) not in range(1, 65536):
+        parser.error(f"--port is {arguments.port}, must be between 1 and 65535")
+    try:
+        return arguments.command(arguments) or 0
+    except (FileNotFoundError, RuntimeError, ModuleNotFoundError) as error:
+        print(f"mlphys: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlphys", description="Machine-learning physics, taught by doing.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(function, text):
+        sub = commands.add_parser(function.__name__, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(command=function)
+        return sub
+
+    def served(sub, port, directory):
+        sub.add_argument("directory", nargs="?", type=Path, default=directory, help=f"what to serve (default {directory.name}/)")
+        sub.add_argument("--port", type=int, default=port, help=f"default {port}; the next free one if it is taken")
+        sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine alone)")
+        sub.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+
+    sub = command(lab, "open the course in JupyterLab")
+    served(sub, 8888, ROOT / "course")
+    sub.add_argument("--token", help="what the address must carry; empty for none (default: a new random one)")
+
+    sub = command(dashboards, "serve the lecture apps alone, without code")
+    served(sub, 8866, ROOT / "course" / "dashboards")
+    sub.add_argument("--idle", type=int, default=60, metavar="SECONDS", help="end abandoned kernels after (default 60)")
+    sub.add_argument("--no-warm", action="store_true", help="keep no started kernel in reserve (saves memory)")
+
+    command(check, "see whether this installation can run the course")
+    command(warm, "compile every kernel now, so that nobody waits later")
+    sub = command(bench, "measure the samplers side by side with their peers")
+    sub.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the benchmark")
+    return parser
+
+
+def lab(arguments: argparse.Namespace) -> None:
+    from mlphys.lab import serve
+
+    serve.lab(arguments.directory, arguments.port, arguments.host, not arguments.no_browser, arguments.token)
+
+
+def dashboards(arguments: argparse.Namespace) -> None:
+    from mlphys.lab import serve
+
+    serve.dashboards(
+        arguments.directory,
+        arguments.port,
+        arguments.host,
+        not arguments.no_browser,
+        idle=arguments.idle,
+        warm=not arguments.no_warm,
+    )
+
+
+def warm(arguments: argparse.Namespace) -> None:
+    core = importlib.import_module("mlphys.core")
+    if not hasattr(core, "warm"):
+        raise RuntimeError("this version has no kernels to compile (mlphys.core.warm is missing)")
+    core.warm()
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from mlphys.lab import doctor
+
+    return doctor.report()
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    script = ROOT / "tests" / "benchmarks" / "bench_ising.py"
+    if not script.exists():
+        raise FileNotFoundError(f"{script} does not exist: benchmarks need a checkout of the repository")
+    # One thread, for the samplers and for every library below them.
+    single = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, str(script), *arguments.arguments], env={**os.environ, **single}).returncode

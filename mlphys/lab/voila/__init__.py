@@ -1,0 +1,1 @@
+"""Pages without code: the Voila server of the dashboards and its template."""

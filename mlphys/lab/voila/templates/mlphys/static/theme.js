@@ -1,0 +1,50 @@
+// Light or dark: the address (?theme=dark) decides, then the last choice made with the button, then the system.
+
+const mlphysTheme = (() => {
+  const key = "mlphys-theme";
+  const system = matchMedia("(prefers-color-scheme: dark)");
+
+  function remembered() {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      return null; // a browser without storage still has a theme
+    }
+  }
+
+  function remember(name) {
+    try {
+      localStorage.setItem(key, name);
+    } catch {}
+  }
+
+  let chosen = new URLSearchParams(location.search).get("theme") ?? remembered();
+  const current = () => (chosen === "light" || chosen === "dark" ? chosen : system.matches ? "dark" : "light");
+
+  function apply() {
+    const name = current();
+    const dark = name === "dark";
+    document.documentElement.dataset.theme = name;
+    document.documentElement.style.colorScheme = name;
+    for (const sheet of document.querySelectorAll("link[data-theme]")) {
+      sheet.media = sheet.dataset.theme === name ? "all" : "not all";
+    }
+    if (document.body) {
+      document.body.dataset.jpThemeLight = String(!dark);
+      document.body.dataset.jpThemeName = dark ? "JupyterLab Dark" : "JupyterLab Light";
+    }
+    for (const button of document.querySelectorAll("[data-theme-button]")) {
+      button.textContent = dark ? "Light page" : "Dark page";
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("[data-theme-button]")) return;
+    chosen = current() === "dark" ? "light" : "dark";
+    remember(chosen);
+    apply();
+  });
+  system.addEventListener("change", apply);
+  apply();
+  return { apply };
+})();
