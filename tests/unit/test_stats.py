@@ -157,6 +157,19 @@ def test_errors_of_a_variance_cover(method, a):
         assert coverage(naive)[0] < 0.5, "blocks shorter than τ must not pass this test"
 
 
+def test_jackknife_blocks_outlast_the_autocorrelation():
+    tau = known_tau(0.9)
+    x = autoregressive(0.9, int(300 * tau), SERIES, seed=19)
+
+    def variance_found(blocks):
+        errors = [stats.jackknife(lambda m: m, column, blocks=blocks, minimum=0).error for column in x.T]
+        return np.mean(np.square(errors)) / (2 * tau / len(x))
+
+    # Blocks of length b miss a part τ/b of the variance of an exponential: at most a tenth by default, most of it at b = τ.
+    assert 0.85 < variance_found(None) < 1.05
+    assert variance_found(300) < 0.5
+
+
 def test_jackknife_removes_the_bias():
     # ⟨x⟩² is estimated too large by the variance of the mean: 1 here. One series hides it, 2000 do not.
     x = np.random.default_rng(11).normal(1.0, 10.0, size=(100, 2000))
