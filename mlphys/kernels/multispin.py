@@ -1,0 +1,235 @@
+"""Bit-packed Metropolis and heat bath for the Ising model on square lattices: 64 spins to a word, two bit planes.
+
+`words[chain, sublattice, row, column // 2]` holds the chequerboard, sublattice 0 where row + column is even. What the
+64 bits of a word are differs (see `bitplanes`): strips of one lattice, or 64 replicas. The neighbours of a word are
+four words of the other plane either way; only across the first and the last row do the bits of strips move by one.
+
+Every spin is proposed a value and then turned against it with a probability that depends on the number of neighbours
+unequal to the proposal: none or one (two numbers), or more (a constant). For Metropolis the proposal is the spin
+itself; for the heat bath it is the majority of the neighbours, so one code serves both.
+
+A probability is met exactly: its binary digits are compared with one random word each, most significant first, for 64
+spins at once (multispin coding: Jacobs and Rebbi 1981, 10.1016/0021-9991(81)90089-9). After `DIGITS` of them the few
+spins still undecided draw a 53-bit number against what is left of the probability.
+"""
+
+import numpy as np
+from numba import njit
+
+from mlphys.kernels.generators import unit, xoshiro
+
+METROPOLIS = 0
+HEAT_BATH = 1
+LANES = 32
+DIGITS = 12
+_BATCH = 1024  # words classified at a time: two buffers of 8 kB stay in the first cache
+_ALL = np.uint64(2**64 - 1)
+_ONE = np.uint64(1)
+
+
+def probabilities(beta_coupling, rule):
+    """Probabilities `(..., 2)` of turning a spin with one unequal neighbour and with none, for β|J| `(...,)`."""
+    boltzmann = np.exp(np.multiply.outer(-np.asarray(beta_coupling, np.float64), [4.0, 8.0]))
+    return boltzmann if rule == METROPOLIS else boltzmann / (1 + boltzmann)
+
+
+@njit(cache=True, nogil=True)
+def strips_sweep(words, streams, probabilities, sweeps, rule):
+    """Sweep single lattices `words (chains, 2, rows // 64, columns // 2)` in place.
+
+    `streams (chains, 4, LANES)` advance in place, `probabilities (chains, 2)`, rows a multiple of 128, columns even.
+    """
+    for chain in range(words.shape[0]):
+        digits, rests = _thresholds(probabilities[chain : chain + 1])
+        _sweep(words[chain], streams[chain], digits, rests, sweeps, rule, 1)
+
+
+@njit(cache=True, nogil=True)
+def replicas_sweep(words, streams, probabilities, sweeps, rule):
+    """Sweep 64 lattices to a word, `words (blocks, 2, rows, columns // 2)`, in place.
+
+    `streams (blocks, 4, LANES)` advance in place, `probabilities (blocks, 64, 2)`, both sides even.
+    """
+    for block in range(words.shape[0]):
+        digits, rests = _thresholds(probabilities[block])
+        _sweep(words[block], streams[block], digits, rests, sweeps, rule, 0)
+
+
+@njit(nogil=True)
+def _sweep(words, stream, digits, rests, sweeps, rule, seam):
+    _, rows, width = words.shape
+    batch = min(rows, max(1, _BATCH // width))
+    one = np.empty((-(-batch * width // LANES), LANES), np.uint64)
+    none = np.empty_like(one)
+    one_rows = one.reshape(one.size)[: batch * width].reshape(batch, width)
+    none_rows = none.reshape(none.size)[: batch * width].reshape(batch, width)
+    field = np.empty((batch + 2, width + 2), np.uint64)
+    otherwise = _ALL if rule == METROPOLIS else np.uint64(0)
+    state = stream.reshape(4 * LANES)
+    for _ in range(sweeps):
+        for sublattice in range(2):
+            plane = words[sublattice]
+            other = words[1 - sublattice]
+            for first in range(0, rows, batch):
+                last = min(first + batch, rows)
+                _surround(other, first, last, seam, field)
+                if rule == HEAT_BATH:
+                    _majority(plane, first, last, field)
+                _classify(plane, first, last, (first + sublattice) % 2, field, one_rows, none_rows)
+                used = (last - first) * width
+                tiles = -(-used // LANES)
+                for i in range(used - (tiles - 1) * LANES, LANES):  # nothing to decide behind the last row
+                    one[tiles - 1, i] = 0
+                    none[tiles - 1, i] = 0
+                for tile in range(tiles):
+                    _decide(state, one, none, tile, digits, otherwise)
+                    _settle(stream, one, none, tile, rests)
+                _turn(plane, first, last, one_rows)
+
+
+@njit(nogil=True)
+def _surround(other, first, last, seam, field):
+    """Copy rows of the other sublattice with their periodic surroundings: one row and one word more on each side.
+
+    For strips (seam 1), bit b of the row above the first is bit b - 1 of the last row, and the other way round below.
+    """
+    rows, width = other.shape
+    seam = np.uint64(seam)
+    back = np.uint64(63) - seam
+    for i in range(last - first + 2):
+        row = first - 1 + i
+        if row < 0:
+            for c in range(width):
+                field[0, c + 1] = (other[rows - 1, c] << seam) | (other[rows - 1, c] >> back >> _ONE)
+        elif row == rows:
+            for c in range(width):
+                field[i, c + 1] = (other[0, c] >> seam) | (other[0, c] << back << _ONE)
+        else:
+            for c in range(width):
+                field[i, c + 1] = other[row, c]
+        field[i, 0] = field[i, width]
+        field[i, width + 1] = field[i, 1]
+
+
+@njit(nogil=True)
+def _majority(plane, first, last, field):
+    """Propose the majority of three neighbours: that of all four wherever four have one."""
+    for i in range(last - first):
+        for c in range(plane.shape[1]):
+            up, beside, down = field[i, c + 1], field[i + 1, c + 1], field[i + 2, c + 1]
+            plane[first + i, c] = (up & down) | (beside & (up | down))
+
+
+@njit(nogil=True)
+def _classify(plane, first, last, parity, field, one, none):
+    """Mark where exactly one and where none of the four neighbours differ from the proposal.
+
+    Two loops of two neighbours each: with more arrays in one loop LLVM does not vectorise.
+    """
+    for i in range(last - first):
+        row = first + i
+        shift = 2 * ((parity + i) % 2)
+        for c in range(plane.shape[1]):
+            left = plane[row, c] ^ field[i + 1, c + 1]
+            right = plane[row, c] ^ field[i + 1, c + shift]
+            one[i, c] = left ^ right
+            none[i, c] = ~(left | right)
+        for c in range(plane.shape[1]):
+            up = plane[row, c] ^ field[i, c + 1]
+            down = plane[row, c] ^ field[i + 2, c + 1]
+            neither = ~(up | down)
+            one[i, c] = (one[i, c] & neither) | (none[i, c] & (up ^ down))
+            none[i, c] &= neither
+
+
+@njit(nogil=True)
+def _decide(state, one, none, tile, digits, otherwise):
+    """Replace `one` by the spins to turn and `none` by those undecided, whose bit in `one` keeps their class."""
+    for i in range(LANES):
+        a = one[tile, i]
+        b = none[tile, i]
+        rest = ~(a | b) & ((state[i] + state[3 * LANES + i]) | otherwise)
+        now = (
+            state[i],
+            state[LANES + i],
+            state[2 * LANES + i],
+            state[3 * LANES + i],
+            a | b,
+            (a & digits[0]) | (b & digits[1]),
+        )
+        now = _four_digits(now, a, b, digits, 2)
+        now = _four_digits(now, a, b, digits, 10)
+        now = _four_digits(now, a, b, digits, 18)
+        state[i], state[LANES + i], state[2 * LANES + i], state[3 * LANES + i], undecided, turn = now
+        one[tile, i] = rest | turn | (a & undecided)
+        none[tile, i] = undecided
+
+
+@njit(nogil=True)
+def _four_digits(state, one, none, digits, k):
+    state = _digit(state, one, none, digits[k], digits[k + 1])
+    state = _digit(state, one, none, digits[k + 2], digits[k + 3])
+    state = _digit(state, one, none, digits[k + 4], digits[k + 5])
+    return _digit(state, one, none, digits[k + 6], digits[k + 7])
+
+
+@njit(nogil=True)
+def _digit(state, one, none, digit_one, digit_none):
+    """Compare one binary digit: a spin stays undecided while its random bits say "equal to the digit".
+
+    The result so far is the digit compared last, so going on means adding the difference to the next digit.
+    """
+    s0, s1, s2, s3, undecided, turn = state
+    undecided &= s0 + s3
+    turn ^= undecided & ((one & digit_one) | (none & digit_none))
+    t = s1 << np.uint64(17)
+    s2 ^= s0
+    s3 ^= s1
+    s1 ^= s2
+    s0 ^= s3
+    s2 ^= t
+    s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
+    return s0, s1, s2, s3, undecided, turn
+
+
+@njit(nogil=True)
+def _settle(stream, one, none, tile, rests):
+    """Decide what the digits left open, by a number in [0, 1) against the rest of the probability."""
+    for i in range(LANES):
+        undecided = none[tile, i]
+        while undecided:
+            bit = undecided & (~undecided + _ONE)
+            undecided ^= bit
+            # A power of two as a float: its exponent is the position of the bit.
+            position = (np.float64(bit).view(np.uint64) >> np.uint64(52)) - np.uint64(1023)
+            rest = rests[position, 0] if one[tile, i] & bit else rests[position, 1]
+            if unit(xoshiro(stream[:, i])) < rest:
+                one[tile, i] |= bit
+            else:
+                one[tile, i] &= ~bit
+
+
+@njit(nogil=True)
+def _turn(plane, first, last, turn):
+    for i in range(last - first):
+        for c in range(plane.shape[1]):
+            plane[first + i, c] ^= turn[i, c]
+
+
+@njit(nogil=True)
+def _thresholds(probabilities):
+    """Digit masks `(2 + 2 DIGITS,)`, one word for each class and digit, and what is left of the probabilities `(64, 2)`.
+
+    The first two words are the first digit, the others the difference of each digit to the next (the last: to 0).
+    """
+    digits = np.zeros(2 + 2 * DIGITS, np.uint64)
+    rests = np.empty((64, 2))
+    for bit in range(64):
+        for class_ in range(2):
+            scaled = probabilities[bit % probabilities.shape[0], class_] * 2.0**DIGITS
+            whole = min(np.uint64(scaled), np.uint64(2**DIGITS - 1))
+            rests[bit, class_] = scaled - whole
+            changes = whole ^ (whole << _ONE)
+            for k in range(DIGITS + 1):
+                digits[2 * k + class_] |= ((changes >> np.uint64(DIGITS - k)) & _ONE) << np.uint64(bit)
+    return digits, rests
