@@ -167,7 +167,7 @@ class Controls(anywidget.AnyWidget):
 
     _esm = theme.script("controls")
 
-    specification = traitlets.List().tag(sync=True)
+    specification: traitlets.List = traitlets.List().tag(sync=True)
     label = traitlets.Unicode("controls").tag(sync=True)
 
     def __init__(self, specification: dict[str, AnyControl], label: str = "controls"):

@@ -4,24 +4,23 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
 from mlphys.lab import theme
-from mlphys.lab.frames import Frames
+from mlphys.lab.live import Live
 
 
 def checksum(pixels: bytes) -> str:
     """Adler-32 of the pixels in hexadecimal, as the canvas states it for what it has painted (``data-checksum``).
 
     >>> checksum(bytes([0, 1, 1, 0]))
-    '000a0003'
+    '00090003'
     """
     return f"{zlib.adler32(pixels):08x}"
 
 
-class LatticeView(anywidget.AnyWidget):
+class LatticeView(Live):
     """A lattice as a canvas; `show` repaints it, from any thread, no faster than the browser paints.
 
     The whole picture lies in the synced traits `pixels` (palette indices, row major), `rows`, `columns` and `palette`, so a
@@ -46,7 +45,6 @@ class LatticeView(anywidget.AnyWidget):
     caption = traitlets.Unicode("").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     size = traitlets.Int(560).tag(sync=True)
-    frame = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -73,8 +71,6 @@ class LatticeView(anywidget.AnyWidget):
             label=label or caption or "lattice",
             size=size,
         )
-        self._frames = Frames(self._send_frame)
-        self.on_msg(self._heard)
 
     def show(self, x: Any) -> None:
         """Paint `x`: (rows, columns), either spins ±1 (palette 1 and 0) as signed numbers or palette indices as uint8.
@@ -82,34 +78,19 @@ class LatticeView(anywidget.AnyWidget):
         Costs one copy of a byte a site; a frame that comes before the last one was painted replaces the one that waits.
         Raises ValueError if `x` is not a two-dimensional array of spins or palette indices.
         """
-        self._frames.offer(_indices(x, len(self.palette)))
+        self._offer(_indices(x, len(self.palette)))
 
     def array(self) -> np.ndarray:
         """The picture that the kernel holds, (rows, columns) palette indices."""
         return np.frombuffer(self.pixels, np.uint8).reshape(self.rows, self.columns)
 
-    def flush(self) -> None:
-        """Send the frame that waits for the browser, if any."""
-        self._frames.flush()
-
-    @property
-    def acknowledged(self) -> int:
-        """The newest frame that a browser has painted, 0 before the first."""
-        return self._frames.acknowledged
-
     def checksum(self) -> str:
         """What ``data-checksum`` of the canvas reads once it has painted `pixels`."""
         return checksum(self.pixels)
 
-    def _send_frame(self, number: int, indices: np.ndarray) -> None:
-        with self.hold_sync():
-            self.rows, self.columns = indices.shape
-            self.frame = number
-            self.pixels = indices.tobytes()
-
-    def _heard(self, _widget: Any, content: dict, _buffers: Any) -> None:
-        if "painted" in content:
-            self._frames.acknowledge(content["painted"])
+    def _put(self, frame: np.ndarray) -> None:
+        self.rows, self.columns = frame.shape
+        self.pixels = frame.tobytes()
 
 
 def _indices(x: Any, colours: int) -> np.ndarray:

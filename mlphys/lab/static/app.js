@@ -1,0 +1,25 @@
+function render({ model, el }) {
+  adopt(el);
+  const keys = model.get("shortcuts");
+  const title = make("h2", {}, model.get("title"));
+  const question = make("p", {}, model.get("question"));
+  const help = make("p", { class: "mlphys-keys" });
+  for (const [key, does] of keys) help.append(make("span", {}, make("kbd", {}, key), ` ${does}`));
+  el.append(make("header", { class: "mlphys-header" }, make("div", {}, title, question), help));
+
+  // The app's own element is a box of ipywidgets, which takes no attributes from the kernel.
+  const name = () => {
+    const app = el.closest(".mlphys-app");
+    if (!app) return;
+    app.dataset.mlphys = "app";
+    app.dataset.lmSuppressShortcuts = "true";
+    app.setAttribute("role", "region");
+    app.setAttribute("aria-label", model.get("title"));
+  };
+  const wait = oncePerFrame(name);
+  name();
+  wait();
+  return wait.cancel;
+}
+
+export default { render };
