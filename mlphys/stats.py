@@ -194,9 +194,7 @@ def blocking(series: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return lengths.astype(int), errors, uncertainty
 
 
-def jackknife(
-    function: Callable[..., Any], *series: ArrayLike, blocks: int | None = None, minimum: float = 50
-) -> Estimate:
+def jackknife(function: Callable[..., Any], *series: ArrayLike, blocks: int | None = None, minimum: float = 50) -> Estimate:
     """A function of means, such as `lambda m2, m4: 1 - m4 / (3 * m2**2)`, with its error and without its bias of order 1/n.
 
     function: takes the mean of each series as a float; series: equal shapes, sampled together. Each chain is cut into

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlphys.checks import whole
-from mlphys.exact.values import Exact, plain, positive
+from mlphys.exact.values import Exact, finite, plain, positive
 
 SQUARE_CRITICAL_TEMPERATURE = float(2 / np.log1p(np.sqrt(2)))
 TRIANGULAR_CRITICAL_TEMPERATURE = float(4 / np.log(3))
@@ -31,8 +31,8 @@ def onsager(temperature: ArrayLike, coupling: float = 1.0) -> Exact:
     >>> print(f"{exact.energy:.6f} {exact.magnetisation:.6f}")
     -1.745565 0.911319
     """
-    temperature = positive(temperature)
-    strength, x = _reduced(temperature, coupling)
+    coupling = finite("coupling", coupling)
+    strength, x = _reduced(positive(temperature), coupling)
     sinh, cosh = np.exp(x), np.cosh(2 * strength)
     # Temperatures that round to the critical one are the critical one.
     critical = np.abs(x) < 4e-15
@@ -49,9 +49,7 @@ def onsager(temperature: ArrayLike, coupling: float = 1.0) -> Exact:
     heat_capacity = 2 / np.pi * (strength / np.tanh(2 * strength)) ** 2 * singular
     ordered = below & ~critical & (coupling > 0)
     magnetisation = np.where(ordered, -np.expm1(-4 * np.where(ordered, x, 1.0)), 0.0) ** 0.125
-    return Exact(
-        plain(abs(coupling) * energy), plain(np.where(critical, np.inf, heat_capacity)), plain(magnetisation)
-    )
+    return Exact(plain(abs(coupling) * energy), plain(np.where(critical, np.inf, heat_capacity)), plain(magnetisation))
 
 
 def kaufman(rows: int, columns: int, temperature: ArrayLike, coupling: float = 1.0) -> Exact:
@@ -65,12 +63,12 @@ def kaufman(rows: int, columns: int, temperature: ArrayLike, coupling: float = 1
     -1.453064852813
     """
     short, long = sorted((whole("rows", rows, 2), whole("columns", columns, 2)))
+    coupling = finite("coupling", coupling)
     if coupling < 0 and (rows % 2 or columns % 2):
         raise ValueError(
             f"coupling={coupling!r} frustrates the {rows} x {columns} torus: a negative coupling needs two even sides"
         )
-    temperature = positive(temperature)
-    strength, x = _reduced(temperature, coupling)
+    strength, x = _reduced(positive(temperature), coupling)
     flat = np.ravel(x)[:, None]
     slope, curvature = _torus(flat, short, long / 2)
     slope, curvature = (part.reshape(x.shape) / (short * long) for part in (slope, curvature))
@@ -93,6 +91,7 @@ def ising_chain(n_sites: int, temperature: ArrayLike, coupling: float = 1.0, fie
     -0.761594
     """
     n_sites = whole("n_sites", n_sites, 2)
+    coupling, field = finite("coupling", coupling), finite("field", field)
     temperature = positive(temperature)
     beta = 1 / np.ravel(temperature)
     spins = np.array([1.0, -1.0])
@@ -157,32 +156,32 @@ def _torus(x: np.ndarray, n: int, half: float) -> tuple[np.ndarray, np.ndarray]:
         np.stack(parts, axis=1)
         for parts in zip(*(_product(*modes, half, sign) for modes in (odd, even) for sign in (1, -1)), strict=True)
     )
-    root = np.sqrt(np.cosh(x[:, 0]))
-    delta = 4 * np.sinh(x[:, 0] / 2) ** 2
-    zero = 2 * half * np.arcsinh(np.sqrt(2) * np.sinh(x[:, 0] / 2))  # half γ₀, positive below the critical point
-    zero_gap = -2 / (2 + delta + np.sqrt((2 + delta) * (4 + delta)))  # 1 - dγ₀/dx
-    zero_slope = half * (1 - zero_gap)
-    zero_curve = -half * np.sinh(x[:, 0] / 2) / (np.sqrt(2) * root**3)
+    zero, gap, bend = _zero_mode(x, half)
     decayed = np.exp(-2 * np.abs(zero))
     cosh, sinh = 1 + decayed, -np.sign(zero) * np.expm1(-2 * np.abs(zero))
-    nothing, one = np.zeros_like(cosh), np.ones_like(cosh)
-    # Z₁ … Z₄ = exp(logs) · value, and `other` is what the value's derivative brings in.
-    value, other = np.stack([one, one, cosh, sinh], axis=1), np.stack([nothing, nothing, sinh, cosh], axis=1)
-    logs[:, 2:] += np.abs(zero)[:, None]
+    nothing, one = np.zeros_like(zero), np.ones_like(zero)
+    # Z₁ … Z₄ = exp(logs) · value, where `other` takes the place of `value` in odd derivatives.
+    value, other = np.hstack([one, one, cosh, sinh]), np.hstack([nothing, nothing, sinh, cosh])
+    logs[:, 2:] += np.abs(zero)
     weight = np.exp(logs - logs.max(axis=1, keepdims=True))
     weight /= (weight * value).sum(axis=1, keepdims=True)
-    # Slopes include their share of sinh(2K)^(N/2): the two almost cancel at high temperature, so they never stand apart.
-    own = np.zeros_like(value)
-    rising = 2 * np.exp(zero - np.abs(zero))[:, None]
-    own[:, 2:] = half * (rising - zero_gap[:, None] * other[:, 2:])
-    mean = (weight * (slopes * value + own)).sum(axis=1)
-    # What remains of each slope once the mean is taken off, without the zero mode's share.
-    rest = slopes - mean[:, None]
-    rest[:, 2:] += half
-    inner = np.stack([nothing, nothing, zero_slope, zero_slope], axis=1)
-    bend = np.stack([nothing, nothing, zero_curve, zero_curve], axis=1)
-    second = value * (rest**2 + inner**2 + curves) + other * (2 * rest * inner + bend)
-    return mean, (weight * second).sum(axis=1)
+    # Slopes carry their share of sinh(2K)^(N/2): the two almost cancel at high temperature, and so never stand apart.
+    own = slopes * value
+    own[:, 2:] += 2 * half * np.exp(zero - np.abs(zero)) - gap * other[:, 2:]
+    mean = (weight * own).sum(axis=1, keepdims=True)
+    # The slopes once the mean and the zero mode's part are taken off, and that part.
+    rest = slopes - mean + half * np.array([0, 0, 1, 1])
+    slope, bend = (part * np.array([0, 0, 1, 1]) for part in (half - gap, bend))
+    second = value * (rest**2 + slope**2 + curves) + other * (2 * rest * slope + bend)
+    return mean[:, 0], (weight * second).sum(axis=1)
+
+
+def _zero_mode(x: np.ndarray, half: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z = half γ₀, positive below the critical point, with half - dz/dx and d²z/dx²."""
+    delta = 4 * np.sinh(x / 2) ** 2
+    zero = 2 * half * np.arcsinh(np.sqrt(2) * np.sinh(x / 2))
+    gap = -2 * half / (2 + delta + np.sqrt((2 + delta) * (4 + delta)))
+    return zero, gap, -half * np.sinh(x / 2) / np.sqrt(2 * np.cosh(x) ** 3)
 
 
 def _modes(x: np.ndarray, momentum: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -196,7 +195,10 @@ def _modes(x: np.ndarray, momentum: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 def _product(gamma, slope, curve, half, sign):
-    """Logarithm of Π 2 cosh(half γ) (sign 1) or Π 2 sinh(half γ) (sign -1), its shifted slope, its curvature."""
+    """Logarithm of Π 2 cosh(half γ) (sign 1) or Π 2 sinh(half γ) (sign -1), its slope plus half a mode, its curvature.
+
+    `slope` is that of γ plus 1, as `_modes` gives it.
+    """
     decayed = sign * np.exp(-2 * half * gamma)
     missing = 2 * decayed / (1 + decayed)  # 1 - tanh, or 1 - coth
     square = 4 * decayed / (1 + decayed) ** 2
@@ -224,5 +226,6 @@ def _arithmetic_geometric_mean(complement, deficit, modulus_squared):
 
 
 def _reduced(temperature: np.ndarray, coupling: float) -> tuple[np.ndarray, np.ndarray]:
+    """K = |J|/T and x = ln sinh 2K."""
     strength = np.clip(abs(coupling) / temperature, _WEAKEST, _STRONGEST)
     return strength, 2 * strength + np.log(-np.expm1(-4 * strength)) - np.log(2)

@@ -1,6 +1,8 @@
 """What every exact twin takes and returns."""
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,13 @@ def positive(temperature: ArrayLike) -> np.ndarray:
     if not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"temperature={temperature!r} is not allowed: it must be positive and finite")
     return values
+
+
+def finite(name: str, value: Any) -> float:
+    """`value` as a float; ValueError unless it is one finite number."""
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} is not allowed: it must be one finite number")
+    return float(value)
 
 
 def plain(values: Any) -> Any:

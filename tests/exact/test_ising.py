@@ -186,6 +186,19 @@ def test_bad_sides(side):
         exact.kaufman(4, side, 2.0)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, "1", None, [1.0, 2.0]])
+def test_bad_couplings(bad):
+    for call in (
+        lambda j: exact.onsager(2.0, j),
+        lambda j: exact.kaufman(4, 4, 2.0, j),
+        lambda j: exact.ising_chain(4, 2.0, j),
+    ):
+        with pytest.raises(ValueError, match="coupling="):
+            call(bad)
+    with pytest.raises(ValueError, match="field="):
+        exact.ising_chain(4, 2.0, 1.0, bad)
+
+
 def test_bad_chains():
     with pytest.raises(ValueError, match="n_sites=1"):
         exact.ising_chain(1, 2.0)
