@@ -1,0 +1,272 @@
+"""Cluster updates of Ising models: Wolff and Swendsen-Wang, on the square lattice and on any other.
+
+Two sites joined by a satisfied bond (J s s' > 0) are linked with probability 1 - exp(-2 β |J|). Random numbers come
+from one xoshiro256+ stream per chain, `streams (chains, 4, 1)` from `seed_streams(seed, chains, 1)`, advanced in place.
+
+Swendsen and Wang 1987, 10.1103/PhysRevLett.58.86; Wolff 1989, 10.1103/PhysRevLett.62.361; raster labelling: Hoshen
+and Kopelman 1976, 10.1103/PhysRevB.14.3438.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .bits import popcount
+from .generators import rotate_left, unit, xoshiro
+
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+_ALL = np.uint64(2**64 - 1)
+_FLIP = np.int8(-2)  # s ^ -2 = -s for s = ±1
+
+
+@njit(inline="always")
+def link_threshold(strength):
+    """The integer that a random 64-bit word falls short of with probability 1 - exp(-2 strength), strength = β |J|."""
+    if strength < 0.25:
+        return np.uint64(-math.expm1(-2.0 * strength) * 2.0**64)
+    # The complement keeps its digits where the probability itself rounds to one.
+    apart = np.uint64(math.exp(-2.0 * strength) * 2.0**64)
+    return _ALL - max(apart, _ONE) + _ONE
+
+
+@njit(inline="always")
+def links(wanted, threshold, stream):
+    """A word whose bits are set with probability threshold / 2^64, independently, where they are `wanted`.
+
+    Bit by bit a random number is compared with the threshold, most significant digit first, in all 64 lanes at once,
+    until no lane is undecided: about 7 random words.
+    """
+    s0, s1, s2, s3 = stream[0], stream[1], stream[2], stream[3]
+    result = _ZERO
+    for k in range(64):
+        if k >= 10 and wanted == _ZERO:  # ten digits before the first question: cheaper than a missed branch
+            break
+        word = s0 + s3
+        s2, s3 = s2 ^ s0, s3 ^ s1
+        s0, s1, s2, s3 = s0 ^ s3, s1 ^ s2, s2 ^ (s1 << np.uint64(17)), rotate_left(s3, 45)
+        digit = _ZERO - ((threshold >> np.uint64(63 - k)) & _ONE)
+        result |= wanted & digit & ~word
+        wanted &= ~(word ^ digit)
+    stream[0], stream[1], stream[2], stream[3] = s0, s1, s2, s3
+    return result
+
+
+@njit(cache=True, nogil=True)
+def wolff_clusters_square(spins, rows, columns, coupling, betas, clusters, streams):
+    """Flip `clusters (chains,)` Wolff clusters on periodic square lattices; flipped sites `(chains,)`."""
+    flipped = np.zeros(len(spins), np.int64)
+    queue = np.empty(rows * columns + 1, np.uint32)
+    for chain in range(len(spins)):
+        threshold = link_threshold(betas[chain] * abs(coupling))
+        stream = streams[chain, :, 0]
+        for _ in range(clusters[chain]):
+            flipped[chain] += _flip_square(spins[chain], rows, columns, coupling < 0.0, threshold, stream, queue)
+    return flipped
+
+@njit
+def _visit(x, site, alike, link, queue, tail):
+    """Flip and enqueue a neighbour, without a branch: the entry counts only if the tail moves."""
+    joins = np.uint64(x[site] == alike) & link
+    queue[tail] = site
+    x[site] ^= np.int8(joins) * _FLIP
+    return tail + joins
+
+@njit
+def _flip_square(x, rows, columns, staggered, threshold, stream, queue):
+    """Grow and flip one cluster, breadth first; its size."""
+    n_sites, width, one = np.uint32(rows * columns), np.uint32(columns), np.uint32(1)
+    last_row, last_column = np.uint32(n_sites - width), np.uint32(width - one)
+    # site // columns as a multiplication, exact while sites * columns < 2^40
+    reciprocal = np.uint64(2**40) // np.uint64(columns) + _ONE
+    site = np.uint32(unit(xoshiro(stream)) * n_sites)
+    queue[0] = site
+    x[site] ^= _FLIP
+    head, tail = _ZERO, _ONE
+    bits, left = _ZERO, 0
+    while head < tail:
+        site = queue[head]
+        head += _ONE
+        if left == 0:
+            bits, left = links(_ALL, threshold, stream), 16
+        left -= 1
+        alike = x[site] if staggered else -x[site]
+        column = np.uint32(site - np.uint32((np.uint64(site) * reciprocal) >> np.uint64(40)) * width)
+        west = np.uint32(site + (last_column if column == 0 else np.uint32(-one)))
+        east = np.uint32(site - (last_column if column == last_column else np.uint32(-one)))
+        north = np.uint32(site + (last_row if site < width else np.uint32(-width)))
+        south = np.uint32(site - (last_row if site >= last_row else np.uint32(-width)))
+        tail = _visit(x, west, alike, bits & _ONE, queue, tail)
+        tail = _visit(x, east, alike, (bits >> _ONE) & _ONE, queue, tail)
+        tail = _visit(x, north, alike, (bits >> np.uint64(2)) & _ONE, queue, tail)
+        tail = _visit(x, south, alike, (bits >> np.uint64(3)) & _ONE, queue, tail)
+        bits >>= np.uint64(4)
+    return np.int64(tail)
+
+
+@njit(cache=True, nogil=True)
+def wolff_clusters(spins, neighbours, couplings, betas, clusters, streams):
+    """Flip `clusters (chains,)` Wolff clusters on any lattice with any couplings; flipped sites `(chains,)`."""
+    flipped = np.zeros(len(spins), np.int64)
+    queue = np.empty(spins.shape[1] + 1, np.uint32)
+    for chain in range(len(spins)):
+        for _ in range(clusters[chain]):
+            flipped[chain] += _flip_any(spins[chain], neighbours, couplings, betas[chain], streams[chain, :, 0], queue)
+    return flipped
+
+
+@njit
+def _flip_any(x, neighbours, couplings, beta, stream, queue):
+    site = np.uint32(unit(xoshiro(stream)) * x.size)
+    queue[0] = site
+    x[site] ^= _FLIP
+    head, tail = _ZERO, _ONE
+    strength, threshold = 0.0, _ZERO
+    while head < tail:
+        site = queue[head]
+        head += _ONE
+        spin = -x[site]  # the site itself has been flipped already
+        for k in range(neighbours.shape[1]):
+            coupling = couplings[site, k]
+            if abs(coupling) != strength:
+                strength = abs(coupling)
+                threshold = link_threshold(beta * strength)
+            other = np.uint32(neighbours[site, k])
+            joins = (coupling * spin * x[other] > 0.0) & (xoshiro(stream) < threshold)
+            tail = _visit(x, other, x[other], np.uint64(joins), queue, tail)
+    return np.int64(tail)
+
+
+@njit(cache=True, nogil=True)
+def swendsen_wang_sweeps_square(spins, rows, columns, coupling, betas, sweeps, streams):
+    """Swendsen-Wang sweeps of periodic square lattices; Σ size² over clusters and sweeps `(chains,)`."""
+    squares = np.zeros(len(spins))
+    n_words = (columns + 63) // 64
+    signs = np.empty((rows, n_words), np.uint64)
+    begins = np.empty((rows, n_words), np.uint64)
+    labels = np.empty((rows, n_words), np.uint32)
+    parents = np.empty(rows * columns + 64, np.uint32)
+    flips = np.empty(rows * columns + 64, np.int8)
+    for chain in range(len(spins)):
+        x, stream = spins[chain].reshape(rows, columns), streams[chain, :, 0]
+        threshold = link_threshold(betas[chain] * abs(coupling))
+        unlike = _ALL if coupling < 0.0 else _ZERO
+        for _ in range(sweeps):
+            _pack(x, signs)
+            n_runs = _label(signs, columns, unlike, threshold, stream, begins, labels, parents)
+            _choose(parents, n_runs, stream, flips)
+            _flip_runs(x, begins, labels, flips)
+    return squares
+
+
+@njit
+def _pack(x, signs):
+    """The signs of the spins as bits, 64 columns to a word."""
+    rows, columns = x.shape
+    for row in range(rows):
+        for k in range(signs.shape[1]):
+            part = x[row, 64 * k : 64 * (k + 1)]
+            word = _ZERO
+            for c in range(len(part)):
+                word |= np.uint64(part[c] < 0) << np.uint64(c)
+            signs[row, k] = word
+
+
+@njit
+def _root(parents, label):
+    """The root of a label's tree, with path halving (Tarjan and van Leeuwen 1984, 10.1145/62.2160)."""
+    parent = np.uint64(parents[label])
+    while parent != label:
+        grandparent = np.uint64(parents[parent])
+        parents[label] = grandparent
+        label, parent = grandparent, np.uint64(parents[grandparent])
+    return label
+
+
+@njit
+def _join(parents, a, b):
+    """Link two roots, the later below the earlier, so that labels descend to their root; the root of both."""
+    low, high = min(a, b), max(a, b)
+    parents[high] = low
+    return low
+
+
+@njit
+def _label(signs, columns, unlike, threshold, stream, begins, before, parents):
+    rows, n_words = signs.shape
+    n_runs = _ZERO
+    last_bit = np.uint64((columns - 1) % 64)
+    inside_last = _ALL >> (np.uint64(63) - last_bit)
+    for row in range(rows):
+        first = n_runs
+        carry = signs[row, n_words - 1] >> last_bit
+        own, root = _ALL, _ZERO
+        closes = False
+        for k in range(n_words):
+            inside = inside_last if k == n_words - 1 else _ALL
+            here = signs[row, k]
+            west = (here << _ONE) | carry
+            carry = here >> np.uint64(63)
+            tied = links(~(here ^ west ^ unlike) & inside, threshold, stream)
+            if k == 0:
+                closes = (tied & _ONE) != 0
+                tied &= ~_ONE
+            begin = inside & ~tied
+            begins[row, k] = begin
+            before[row, k] = n_runs
+            for c in range(64):
+                parents[n_runs + np.uint64(c)] = n_runs + np.uint64(c)
+            offset = n_runs - _ONE
+            n_runs += popcount(begin)
+            if row == 0:
+                continue
+            pending = links(~(here ^ signs[row - 1, k] ^ unlike) & inside, threshold, stream)
+            begin_above = begins[row - 1, k]
+            offset_above = np.uint64(before[row - 1, k]) - _ONE
+            pending &= ~((pending << _ONE) & tied & ~begin_above)
+            while pending:
+                upto = pending ^ (pending - _ONE)
+                pending &= pending - _ONE
+                label = offset + popcount(begin & upto)
+                above = offset_above + popcount(begin_above & upto)
+                root = _join(parents, _root(parents, above), root if label == own else label)
+                own = label
+        if closes:
+            _join(parents, _root(parents, first), _root(parents, n_runs - _ONE))
+    for k in range(n_words):
+        inside = inside_last if k == n_words - 1 else _ALL
+        pending = links(~(signs[0, k] ^ signs[rows - 1, k] ^ unlike) & inside, threshold, stream)
+        while pending:
+            upto = pending ^ (pending - _ONE)
+            pending &= pending - _ONE
+            label = np.uint64(before[0, k]) + popcount(begins[0, k] & upto) - _ONE
+            above = np.uint64(before[rows - 1, k]) + popcount(begins[rows - 1, k] & upto) - _ONE
+            _join(parents, _root(parents, label), _root(parents, above))
+    return np.int64(n_runs)
+
+
+@njit
+def _choose(parents, n_runs, stream, flips):
+    """Flip each cluster or not, by a coin; parents come before their children."""
+    for start in range(0, n_runs, 64):
+        coins = xoshiro(stream)
+        for label in range(start, min(start + 64, n_runs)):
+            parent = parents[np.uint32(label)]
+            coin = np.int8(coins & _ONE) * _FLIP
+            coins >>= _ONE
+            flips[np.uint32(label)] = coin if parent == np.uint32(label) else flips[parent]
+
+
+@njit
+def _flip_runs(x, begins, labels, flips):
+    rows, columns = x.shape
+    for row in range(rows):
+        for k in range(begins.shape[1]):
+            part = x[row, 64 * k : 64 * (k + 1)]
+            begin = begins[row, k]
+            label = np.uint64(labels[row, k]) - _ONE
+            for c in range(len(part)):
+                label += begin & _ONE
+                begin >>= _ONE
+                part[c] ^= flips[label]
