@@ -7,6 +7,7 @@ Strips: bit b of word row r is lattice row b * (rows // 64) + r of one lattice. 
 import numpy as np
 from numba import njit
 
+BATCH = 1024  # words worked on at a time, in buffers that stay in the first cache
 _U1 = np.uint64(1)
 
 
@@ -75,3 +76,143 @@ def _unpack_row(words, bit, parity, spins):
     for c in range(words.shape[1]):
         spins[2 * c + parity] = np.int8((words[0, c] >> shift) & _U1) * np.int8(2) - np.int8(1)
         spins[2 * c + 1 - parity] = np.int8((words[1, c] >> shift) & _U1) * np.int8(2) - np.int8(1)
+
+
+@njit(cache=True, nogil=True)
+def strips_sums(words):
+    """Unequal bonds, spins up on sublattice 0 and on sublattice 1, `(chains, 3)`."""
+    chains, _, rows, width = words.shape
+    batch = min(rows, max(1, BATCH // width))
+    field = np.empty((batch + 2, width + 2), np.uint64)
+    unequal = np.empty((batch, 4, width), np.uint64)
+    sums = np.zeros((chains, 3), np.int64)
+    for chain in range(chains):
+        for first in range(0, rows, batch):
+            last = min(first + batch, rows)
+            surround(words[chain, 1], first, last, 1, field)
+            _compare(words[chain, 0], first, last, field, unequal)
+            sums[chain, 0] += _popcount(unequal[: last - first].reshape((last - first) * 4 * width))
+        for sublattice in range(2):
+            sums[chain, 1 + sublattice] = _popcount(words[chain, sublattice].reshape(rows * width))
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def replicas_sums(words):
+    """Unequal bonds, spins up on sublattice 0 and on sublattice 1 of each replica, `(blocks, 64, 3)`."""
+    blocks, _, rows, width = words.shape
+    batch = min(rows, max(1, BATCH // width))
+    field = np.empty((batch + 2, width + 2), np.uint64)
+    unequal = np.empty((batch, 4, width), np.uint64)
+    digits = np.zeros(64, np.uint64)
+    sums = np.zeros((blocks, 64, 3), np.int64)
+    for block in range(blocks):
+        for first in range(0, rows, batch):
+            last = min(first + batch, rows)
+            surround(words[block, 1], first, last, 0, field)
+            _compare(words[block, 0], first, last, field, unequal)
+            _add(unequal[: last - first].reshape((last - first) * 4 * width), digits)
+        _read(digits, 4 * rows * width, sums[block, :, 0])
+        for sublattice in range(2):
+            _add(words[block, sublattice].reshape(rows * width), digits)
+            _read(digits, rows * width, sums[block, :, 1 + sublattice])
+    return sums
+
+
+@njit(nogil=True)
+def surround(other, first, last, seam, field):
+    """Copy rows of the other sublattice with their periodic surroundings: one row and one word more on each side.
+
+    For strips (seam 1), bit b of the row above the first is bit b - 1 of the last row, and the other way round below.
+    """
+    rows, width = other.shape
+    seam = np.uint64(seam)
+    back = np.uint64(63) - seam
+    for i in range(last - first + 2):
+        row = first - 1 + i
+        if row < 0:
+            for c in range(width):
+                field[0, c + 1] = (other[rows - 1, c] << seam) | (other[rows - 1, c] >> back >> _U1)
+        elif row == rows:
+            for c in range(width):
+                field[i, c + 1] = (other[0, c] >> seam) | (other[0, c] << back << _U1)
+        else:
+            for c in range(width):
+                field[i, c + 1] = other[row, c]
+        field[i, 0] = field[i, width]
+        field[i, width + 1] = field[i, 1]
+
+
+@njit(nogil=True)
+def _compare(plane, first, last, field, unequal):
+    """Mark the unequal pairs of sublattice 0 with its four neighbours."""
+    for i in range(last - first):
+        shift = 2 * ((first + i) % 2)
+        for c in range(plane.shape[1]):
+            unequal[i, 0, c] = plane[first + i, c] ^ field[i, c + 1]
+        for c in range(plane.shape[1]):
+            unequal[i, 1, c] = plane[first + i, c] ^ field[i + 2, c + 1]
+        for c in range(plane.shape[1]):
+            unequal[i, 2, c] = plane[first + i, c] ^ field[i + 1, c + 1]
+        for c in range(plane.shape[1]):
+            unequal[i, 3, c] = plane[first + i, c] ^ field[i + 1, c + shift]
+
+
+@njit(nogil=True)
+def _popcount(words):
+    """Number of bits set (the pattern that LLVM knows)."""
+    total = np.uint64(0)
+    for i in range(words.size):
+        word = words[i]
+        word -= (word >> _U1) & np.uint64(0x5555555555555555)
+        word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+        word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+        total += (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return total
+
+
+@njit(nogil=True)
+def _add(words, digits):
+    """Add words to 64 counters at once, one for each bit; word k of `digits` holds binary digit k of all of them.
+
+    Eight words make one carry of weight eight (Harley and Seal's carry-save adders), so that the long ripple is rare.
+    """
+    ones, twos, fours = digits[0], digits[1], digits[2]
+    whole = words.size // 8 * 8
+    for i in range(0, whole, 8):
+        ones, a = _full_adder(ones, words[i], words[i + 1])
+        ones, b = _full_adder(ones, words[i + 2], words[i + 3])
+        twos, c = _full_adder(twos, a, b)
+        ones, a = _full_adder(ones, words[i + 4], words[i + 5])
+        ones, b = _full_adder(ones, words[i + 6], words[i + 7])
+        twos, d = _full_adder(twos, a, b)
+        fours, carry = _full_adder(fours, c, d)
+        _ripple(digits, 3, carry)
+    digits[0], digits[1], digits[2] = ones, twos, fours
+    for i in range(whole, words.size):
+        _ripple(digits, 0, words[i])
+
+
+@njit(nogil=True)
+def _full_adder(a, b, c):
+    """Sum and carry of three bits, in 64 places."""
+    half = a ^ b
+    return half ^ c, (a & b) | (half & c)
+
+
+@njit(nogil=True)
+def _ripple(digits, k, carry):
+    while carry:
+        digits[k], carry = digits[k] ^ carry, digits[k] & carry
+        k += 1
+
+
+@njit(nogil=True)
+def _read(digits, largest, counts):
+    """Read the counters, none above `largest`, and clear them."""
+    k = 0
+    while largest >> k:
+        for bit in range(64):
+            counts[bit] += np.int64((digits[k] >> np.uint64(bit)) & _U1) << k
+        digits[k] = 0
+        k += 1

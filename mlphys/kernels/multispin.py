@@ -16,15 +16,15 @@ spins still undecided draw a 53-bit number against what is left of the probabili
 import numpy as np
 from numba import njit
 
+from mlphys.kernels.bitplanes import BATCH, surround
 from mlphys.kernels.generators import unit, xoshiro
 
 METROPOLIS = 0
 HEAT_BATH = 1
 LANES = 32
 DIGITS = 12
-_BATCH = 1024  # words classified at a time: two buffers of 8 kB stay in the first cache
 _ALL = np.uint64(2**64 - 1)
-_ONE = np.uint64(1)
+_U1 = np.uint64(1)
 
 
 def probabilities(beta_coupling, rule):
@@ -58,7 +58,7 @@ def replicas_sweep(words, streams, probabilities, sweeps, rule):
 @njit(nogil=True)
 def _sweep(words, stream, digits, rests, sweeps, rule, seam):
     _, rows, width = words.shape
-    batch = min(rows, max(1, _BATCH // width))
+    batch = min(rows, max(1, BATCH // width))
     one = np.empty((-(-batch * width // LANES), LANES), np.uint64)
     none = np.empty_like(one)
     one_rows = one.reshape(one.size)[: batch * width].reshape(batch, width)
@@ -72,7 +72,7 @@ def _sweep(words, stream, digits, rests, sweeps, rule, seam):
             other = words[1 - sublattice]
             for first in range(0, rows, batch):
                 last = min(first + batch, rows)
-                _surround(other, first, last, seam, field)
+                surround(other, first, last, seam, field)
                 if rule == HEAT_BATH:
                     _majority(plane, first, last, field)
                 _classify(plane, first, last, (first + sublattice) % 2, field, one_rows, none_rows)
@@ -85,30 +85,6 @@ def _sweep(words, stream, digits, rests, sweeps, rule, seam):
                     _decide(state, one, none, tile, digits, otherwise)
                     _settle(stream, one, none, tile, rests)
                 _turn(plane, first, last, one_rows)
-
-
-@njit(nogil=True)
-def _surround(other, first, last, seam, field):
-    """Copy rows of the other sublattice with their periodic surroundings: one row and one word more on each side.
-
-    For strips (seam 1), bit b of the row above the first is bit b - 1 of the last row, and the other way round below.
-    """
-    rows, width = other.shape
-    seam = np.uint64(seam)
-    back = np.uint64(63) - seam
-    for i in range(last - first + 2):
-        row = first - 1 + i
-        if row < 0:
-            for c in range(width):
-                field[0, c + 1] = (other[rows - 1, c] << seam) | (other[rows - 1, c] >> back >> _ONE)
-        elif row == rows:
-            for c in range(width):
-                field[i, c + 1] = (other[0, c] >> seam) | (other[0, c] << back << _ONE)
-        else:
-            for c in range(width):
-                field[i, c + 1] = other[row, c]
-        field[i, 0] = field[i, width]
-        field[i, width + 1] = field[i, 1]
 
 
 @njit(nogil=True)
@@ -198,7 +174,7 @@ def _settle(stream, one, none, tile, rests):
     for i in range(LANES):
         undecided = none[tile, i]
         while undecided:
-            bit = undecided & (~undecided + _ONE)
+            bit = undecided & (~undecided + _U1)
             undecided ^= bit
             # A power of two as a float: its exponent is the position of the bit.
             position = (np.float64(bit).view(np.uint64) >> np.uint64(52)) - np.uint64(1023)
@@ -229,7 +205,7 @@ def _thresholds(probabilities):
             scaled = probabilities[bit % probabilities.shape[0], class_] * 2.0**DIGITS
             whole = min(np.uint64(scaled), np.uint64(2**DIGITS - 1))
             rests[bit, class_] = scaled - whole
-            changes = whole ^ (whole << _ONE)
+            changes = whole ^ (whole << _U1)
             for k in range(DIGITS + 1):
-                digits[2 * k + class_] |= ((changes >> np.uint64(DIGITS - k)) & _ONE) << np.uint64(bit)
+                digits[2 * k + class_] |= ((changes >> np.uint64(DIGITS - k)) & _U1) << np.uint64(bit)
     return digits, rests
