@@ -14,15 +14,15 @@ from mlphys.lab import theme
 class Card:
     """A short text with a mark before it, for a notebook cell: plain and HTML."""
 
-    def __init__(self, mark: str, heading: str, message: str):
-        self.mark, self.heading, self.message = mark, heading, message
+    def __init__(self, mark: str, heading: str, message: str, colour: str = "currentColor"):
+        self.mark, self.heading, self.message, self.colour = mark, heading, message, colour
 
     def __repr__(self) -> str:
         return f"{self.mark} {self.heading}: {self.message}"
 
     def _repr_html_(self) -> str:
         style = (
-            "border-left:5px solid currentColor;padding:10px 16px;margin:6px 0;max-width:46em;font-size:16px;"
+            f"border-left:5px solid {self.colour};padding:10px 16px;margin:6px 0;max-width:46em;font-size:16px;"
             "line-height:1.45;background:color-mix(in srgb,currentColor 7%,transparent);border-radius:0 8px 8px 0"
         )
         message = html.escape(self.message).replace("\n", "<br>")
@@ -33,7 +33,8 @@ class Verdict(Card):
     """What a check found: true if the answer passed; `message` says what is right or wrong with it."""
 
     def __init__(self, passed: bool, message: str):
-        super().__init__("✓" if passed else "✗", "Right" if passed else "Not yet", message)
+        mark, heading, colour = ("✓", "Right", "#00926b") if passed else ("✗", "Not yet", "#d55e00")
+        super().__init__(mark, heading, message, colour)
         self.passed = passed
 
     def __bool__(self) -> bool:

@@ -144,7 +144,8 @@ def _table(rows: Sequence[Measured]) -> str:
         )
         body += f'<tr style="{rule}">' + "".join(f'<td style="{cell}">{text}</td>' for text in texts) + "</tr>"
     style = "border-collapse:collapse;font-size:16px;line-height:1.4;font-variant-numeric:tabular-nums;margin:6px 0"
-    return f'<table style="{style}"><thead><tr style="{rule}">{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table style="{style}"><thead><tr style="{rule}">{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="overflow-x:auto">{table}</div>'
 
 
 def _gauge(deviation: float) -> str:

@@ -27,8 +27,9 @@ class Plot(Live):
     """A figure that follows the page's theme and takes live updates from any thread.
 
     Arguments: figure, either traces (dicts as plotly knows them, or lists of them as `band` gives) or one plotly `Figure`;
-    x, y, the axis titles with units, like "temperature T (J)" (a figure may bring its own); title; height in CSS pixels;
-    axes, further plotly layout; summary, what the plot shows, in words, for those who cannot see it.
+    x, y, the axis titles with units, like "temperature T (J)" (a figure may bring its own); title; legend, the corner in
+    which it stands, like "bottom left", or "above" the axes; height in CSS pixels; axes, further plotly layout; summary, what
+    the plot shows, in words, for those who cannot see it.
     Raises ValueError if an axis has no title. Mathematics is Unicode or HTML: "⟨|m|⟩", "T<sub>c</sub>".
 
     >>> plot = Plot({"x": [1, 2], "y": [0.9, 0.7]}, x="temperature T (J)", y="⟨|m|⟩")
@@ -50,6 +51,7 @@ class Plot(Live):
         x: str = "",
         y: str = "",
         title: str = "",
+        legend: str = "top right",
         height: int = 400,
         axes: Mapping[str, Any] | None = None,
         summary: str = "",
@@ -63,6 +65,7 @@ class Plot(Live):
             if not _text(axis.get("title")):
                 raise ValueError(f"{letter} is {text!r}; it must name the axis and its unit, like 'temperature T (J)'")
             layout[f"{letter}axis"] = axis
+        layout["legend"] = _place(legend) | dict(layout.get("legend", {}))
         if title:
             layout["title"] = {"text": title}
         super().__init__(traces=traces, axes=layout, height=height, summary=summary)
@@ -149,6 +152,17 @@ def _parts(figure: tuple[Any, ...]) -> tuple[list[Trace], dict[str, Any]]:
         layout.pop("template", None)
         return list(parts["data"]), layout
     return _flat(figure), {}
+
+
+def _place(legend: str) -> dict[str, Any]:
+    """plotly's words for a corner inside the axes, or for the line above them."""
+    if legend == "above":
+        return {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    vertical, _, horizontal = legend.partition(" ")
+    if vertical not in ("top", "bottom") or horizontal not in ("left", "right"):
+        raise ValueError(f"legend is {legend!r}; it must be 'above' or a corner like 'top right' or 'bottom left'")
+    x, y = {"left": 0.02, "right": 0.98}[horizontal], {"bottom": 0.02, "top": 0.98}[vertical]
+    return {"x": x, "xanchor": horizontal, "y": y, "yanchor": vertical}
 
 
 def _is_by_index(traces: Any) -> bool:

@@ -78,9 +78,9 @@ function template(css) {
       colorway: [0, 1, 2, 3, 4, 5, 6].map(token),
       colorscale: { sequential: "Cividis", sequentialminus: "Cividis", diverging: "RdBu" },
       hoverlabel: { bgcolor: page, bordercolor: muted, font: { color: ink, size: 15 } },
-      legend: { bgcolor: "rgba(0,0,0,0)", font: { size: 15 }, orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+      legend: { font: { size: 15 }, bgcolor: `color-mix(in srgb, ${page} 75%, transparent)`, borderwidth: 0 },
       xaxis: axis, yaxis: axis,
-      margin: { l: 64, r: 12, t: 16, b: 56 },
+      margin: { l: 64, r: 12, t: 14, b: 56 },
     },
   };
 }
@@ -117,8 +117,7 @@ function render({ model, el }) {
       const css = getComputedStyle(box);
       const layout = unpack(model.get("axes"), css);
       Object.assign(layout, { template: template(css), height: model.get("height"), width: box.clientWidth, uirevision: "kept" });
-      if (layout.title) layout.margin = { t: 78, ...layout.margin };
-      else layout.margin = { t: 40, ...layout.margin };
+      if (layout.title) layout.margin = { t: 50, ...layout.margin };
       await Plotly.react(box, unpack(model.get("traces"), css), layout, {
         displaylogo: false,
         displayModeBar: "hover",

@@ -13,7 +13,7 @@ function render({ model, el }) {
       item.dataset.name = row.name;
       item.querySelector("dt").textContent = row.label;
       item.querySelector("b").textContent = row.value;
-      item.querySelector("i").textContent = row.unit;
+      item.querySelector("i").textContent = row.value === "–" ? "" : row.unit;
       item.querySelector("span").textContent = row.exact ? `exact ${row.exact}` : "";
       item.querySelector("em").textContent = row.deviation;
       item.querySelector("em").className = row.level;
