@@ -65,6 +65,7 @@ def wolff_clusters_square(spins, rows, columns, coupling, betas, clusters, strea
             flipped[chain] += _flip_square(spins[chain], rows, columns, coupling < 0.0, threshold, stream, queue)
     return flipped
 
+
 @njit
 def _visit(x, site, alike, link, queue, tail):
     """Flip and enqueue a neighbour, without a branch: the entry counts only if the tail moves."""
@@ -72,6 +73,7 @@ def _visit(x, site, alike, link, queue, tail):
     queue[tail] = site
     x[site] ^= np.int8(joins) * _FLIP
     return tail + joins
+
 
 @njit
 def _flip_square(x, rows, columns, staggered, threshold, stream, queue):
@@ -140,31 +142,32 @@ def _flip_any(x, neighbours, couplings, beta, stream, queue):
 
 @njit(cache=True, nogil=True)
 def swendsen_wang_sweeps_square(spins, rows, columns, coupling, betas, sweeps, streams):
-    """Swendsen-Wang sweeps of periodic square lattices; Σ size² over clusters and sweeps `(chains,)`."""
-    squares = np.zeros(len(spins))
+    """Swendsen-Wang sweeps of periodic square lattices with one coupling and no field.
+
+    Raster labelling by runs: the linked bonds of 64 columns are drawn as bits of one word, and a run of sites linked
+    along a row shares a label, which is the number of beginnings of runs so far: a count of bits.
+    """
     n_words = (columns + 63) // 64
     signs = np.empty((rows, n_words), np.uint64)
     begins = np.empty((rows, n_words), np.uint64)
-    labels = np.empty((rows, n_words), np.uint32)
+    before = np.empty((rows, n_words), np.uint64)
     parents = np.empty(rows * columns + 64, np.uint32)
-    flips = np.empty(rows * columns + 64, np.int8)
+    flips = np.empty(rows * columns, np.int8)
     for chain in range(len(spins)):
         x, stream = spins[chain].reshape(rows, columns), streams[chain, :, 0]
         threshold = link_threshold(betas[chain] * abs(coupling))
         unlike = _ALL if coupling < 0.0 else _ZERO
         for _ in range(sweeps):
             _pack(x, signs)
-            n_runs = _label(signs, columns, unlike, threshold, stream, begins, labels, parents)
-            _choose(parents, n_runs, stream, flips)
-            _flip_runs(x, begins, labels, flips)
-    return squares
+            n_runs = _label_runs(signs, columns, unlike, threshold, stream, begins, before, parents)
+            _toss(parents, n_runs, stream, flips)
+            _flip_runs(x, begins, before, flips)
 
 
 @njit
 def _pack(x, signs):
     """The signs of the spins as bits, 64 columns to a word."""
-    rows, columns = x.shape
-    for row in range(rows):
+    for row in range(x.shape[0]):
         for k in range(signs.shape[1]):
             part = x[row, 64 * k : 64 * (k + 1)]
             word = _ZERO
@@ -186,87 +189,133 @@ def _root(parents, label):
 
 @njit
 def _join(parents, a, b):
-    """Link two roots, the later below the earlier, so that labels descend to their root; the root of both."""
+    """Link two roots, the later below the earlier, so that a parent never comes after its child; the root of both."""
     low, high = min(a, b), max(a, b)
     parents[high] = low
     return low
 
 
 @njit
-def _label(signs, columns, unlike, threshold, stream, begins, before, parents):
+def _label_runs(signs, columns, unlike, threshold, stream, begins, before, parents):
+    """Draw the links and join the runs; the number of runs.
+
+    Fills `begins`, a bit where a run begins, and `before`, the runs before each word: together the label of a site.
+    """
     rows, n_words = signs.shape
-    n_runs = _ZERO
     last_bit = np.uint64((columns - 1) % 64)
-    inside_last = _ALL >> (np.uint64(63) - last_bit)
+    n_runs = _ZERO
     for row in range(rows):
         first = n_runs
         carry = signs[row, n_words - 1] >> last_bit
-        own, root = _ALL, _ZERO
         closes = False
+        label, root = _ALL, _ZERO
         for k in range(n_words):
-            inside = inside_last if k == n_words - 1 else _ALL
-            here = signs[row, k]
+            inside = _ALL >> (np.uint64(63) - last_bit) if k == n_words - 1 else _ALL
+            here, above = signs[row, k], signs[row - 1, k]
             west = (here << _ONE) | carry
             carry = here >> np.uint64(63)
-            tied = links(~(here ^ west ^ unlike) & inside, threshold, stream)
-            if k == 0:
-                closes = (tied & _ONE) != 0
-                tied &= ~_ONE
-            begin = inside & ~tied
-            begins[row, k] = begin
-            before[row, k] = n_runs
+            linked = links(~(here ^ west ^ unlike) & inside, threshold, stream)
+            if k == 0:  # the bond around the torus joins the last run of the row to the first
+                closes = (linked & _ONE) != _ZERO
+                linked &= ~_ONE
+            begin = inside & ~linked
+            begins[row, k], before[row, k] = begin, n_runs
             for c in range(64):
                 parents[n_runs + np.uint64(c)] = n_runs + np.uint64(c)
-            offset = n_runs - _ONE
             n_runs += popcount(begin)
             if row == 0:
                 continue
-            pending = links(~(here ^ signs[row - 1, k] ^ unlike) & inside, threshold, stream)
-            begin_above = begins[row - 1, k]
-            offset_above = np.uint64(before[row - 1, k]) - _ONE
-            pending &= ~((pending << _ONE) & tied & ~begin_above)
+            pending = links(~(here ^ above ^ unlike) & inside, threshold, stream)
+            # Of two neighbouring vertical links between the same two runs one is enough.
+            pending &= ~((pending << _ONE) & linked & ~begins[row - 1, k])
             while pending:
                 upto = pending ^ (pending - _ONE)
                 pending &= pending - _ONE
-                label = offset + popcount(begin & upto)
-                above = offset_above + popcount(begin_above & upto)
-                root = _join(parents, _root(parents, above), root if label == own else label)
-                own = label
+                own = before[row, k] + popcount(begin & upto) - _ONE
+                if own != label:  # a new run is its own root still
+                    label = root = own
+                other = before[row - 1, k] + popcount(begins[row - 1, k] & upto) - _ONE
+                root = _join(parents, _root(parents, other), root)
         if closes:
             _join(parents, _root(parents, first), _root(parents, n_runs - _ONE))
     for k in range(n_words):
-        inside = inside_last if k == n_words - 1 else _ALL
+        inside = _ALL >> (np.uint64(63) - last_bit) if k == n_words - 1 else _ALL
         pending = links(~(signs[0, k] ^ signs[rows - 1, k] ^ unlike) & inside, threshold, stream)
         while pending:
             upto = pending ^ (pending - _ONE)
             pending &= pending - _ONE
-            label = np.uint64(before[0, k]) + popcount(begins[0, k] & upto) - _ONE
-            above = np.uint64(before[rows - 1, k]) + popcount(begins[rows - 1, k] & upto) - _ONE
-            _join(parents, _root(parents, label), _root(parents, above))
+            own = before[0, k] + popcount(begins[0, k] & upto) - _ONE
+            other = before[rows - 1, k] + popcount(begins[rows - 1, k] & upto) - _ONE
+            _join(parents, _root(parents, own), _root(parents, other))
     return np.int64(n_runs)
 
 
 @njit
-def _choose(parents, n_runs, stream, flips):
-    """Flip each cluster or not, by a coin; parents come before their children."""
+def _toss(parents, n_runs, stream, flips):
+    """A coin for each root, passed on to its tree: one pass, since parents come before their children."""
     for start in range(0, n_runs, 64):
         coins = xoshiro(stream)
-        for label in range(start, min(start + 64, n_runs)):
-            parent = parents[np.uint32(label)]
+        for label in range(np.uint64(start), np.uint64(min(start + 64, n_runs))):
+            parent = parents[label]
             coin = np.int8(coins & _ONE) * _FLIP
             coins >>= _ONE
-            flips[np.uint32(label)] = coin if parent == np.uint32(label) else flips[parent]
+            flips[label] = coin if parent == label else flips[parent]
 
 
 @njit
-def _flip_runs(x, begins, labels, flips):
-    rows, columns = x.shape
-    for row in range(rows):
+def _flip_runs(x, begins, before, flips):
+    for row in range(x.shape[0]):
         for k in range(begins.shape[1]):
-            part = x[row, 64 * k : 64 * (k + 1)]
-            begin = begins[row, k]
-            label = np.uint64(labels[row, k]) - _ONE
+            part, begin = x[row, 64 * k : 64 * (k + 1)], begins[row, k]
+            label = before[row, k] - _ONE
             for c in range(len(part)):
                 label += begin & _ONE
                 begin >>= _ONE
                 part[c] ^= flips[label]
+
+
+@njit(cache=True, nogil=True)
+def swendsen_wang_sweeps(spins, neighbours, couplings, fields, betas, sweeps, streams):
+    """Swendsen-Wang sweeps on any lattice with any couplings and fields."""
+    parents = np.empty(spins.shape[1], np.uint32)
+    pulls = np.empty(spins.shape[1])
+    flips = np.empty(spins.shape[1], np.int8)
+    for chain in range(len(spins)):
+        for _ in range(sweeps):
+            _label_sites(spins[chain], neighbours, couplings, betas[chain], streams[chain, :, 0], parents)
+            _turn(spins[chain], fields, betas[chain], streams[chain, :, 0], parents, pulls, flips)
+
+
+@njit
+def _label_sites(x, neighbours, couplings, beta, stream, parents):
+    """Draw the links, each bond from the later of its sites, and join what they link."""
+    strength, threshold = 0.0, _ZERO
+    for site in range(np.uint64(x.size)):
+        spin, root = x[site], site
+        parents[site] = site
+        for k in range(neighbours.shape[1]):
+            other = np.uint64(neighbours[site, k])
+            coupling = couplings[site, k]
+            if other >= site or coupling * spin * x[other] <= 0.0:
+                continue
+            if abs(coupling) != strength:
+                strength = abs(coupling)
+                threshold = link_threshold(beta * strength)
+            if xoshiro(stream) < threshold:
+                root = _join(parents, _root(parents, other), root)
+
+
+@njit
+def _turn(x, fields, beta, stream, parents, pulls, flips):
+    """Turn each cluster by heat bath in the sum of its fields; without a field that is a coin."""
+    for site in range(np.uint64(x.size)):
+        parents[site] = root = np.uint64(parents[parents[site]])
+        if root == site:
+            pulls[site] = 0.0
+        pulls[root] += fields[site] * x[site]
+    for site in range(np.uint64(x.size)):
+        root = np.uint64(parents[site])
+        if root == site:
+            turns = unit(xoshiro(stream)) < 1.0 / (1.0 + math.exp(2.0 * beta * pulls[site]))
+            flips[site] = np.int8(turns) * _FLIP
+        x[site] ^= flips[root]
