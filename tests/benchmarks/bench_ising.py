@@ -59,26 +59,31 @@ def races(sizes: list[int], quick: bool) -> list:
     return entries
 
 
-def two_threads(repeats: int = 9) -> dict[str, list[float]]:
-    """How many times faster two threads are than one, over chains of packed Metropolis: wall time, in turns."""
+def two_threads(repeats: int = 9) -> dict[str, dict]:
+    """How many times faster two threads are than one, over chains of packed Metropolis: wall time, in turns.
+
+    `cores` tells how many cores the two threads were given: less than two on a busy machine, which then shows nothing.
+    """
     import numba
 
     import mlphys as mp
 
-    ratios = {}
+    cases = {}
     for side, chains in ((64, 128), (256, 8), (1024, 2)):
         sampler = mp.Metropolis(mp.Ising(mp.square(side)))
         state = sampler.init(chains, 2.27, seed=1, start="ordered")
         sweeps = max(1, int(1e9 / (chains * side**2)))
-        seconds = np.empty((repeats, 2))
+        wall, cpu = np.empty((2, repeats, 2))
         for repeat in range(-1, repeats):
             for threads in (1, 2):
                 numba.set_num_threads(threads)
-                began = time.perf_counter()
+                began = time.perf_counter(), time.process_time()
                 sampler.step(state, sweeps)
-                seconds[repeat, threads - 1] = time.perf_counter() - began
-        ratios[f"L = {side}, {chains} chains"] = (seconds[:, 0] / seconds[:, 1]).tolist()
-    return ratios
+                wall[repeat, threads - 1] = time.perf_counter() - began[0]
+                cpu[repeat, threads - 1] = time.process_time() - began[1]
+        faster, cores = wall[:, 0] / wall[:, 1], cpu[:, 1] / wall[:, 1]
+        cases[f"L = {side}, {chains} chains"] = {"faster": faster.tolist(), "cores": float(np.median(cores))}
+    return cases
 
 
 def yardstick(side: int, quick: bool):
@@ -103,25 +108,23 @@ def yardstick(side: int, quick: bool):
         rows[name] = {
             "chains": chains,
             "energy: ESS/s": report.ess_per_second["energy"],
-            "tau (sweeps)": report.tau["energy"] * thin,
+            "energy: tau": report.tau["energy"] * thin,
             "|m|: ESS/s": report.ess_per_second["abs_magnetisation"],
-            "tau (sweeps) ": report.tau["abs_magnetisation"] * thin,
+            "|m|: tau": report.tau["abs_magnetisation"] * thin,
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     slowest = table[["energy: ESS/s", "|m|: ESS/s"]].min(axis=1)
     return table.loc[slowest.sort_values(ascending=False).index]
 
 
-def import_seconds(repeats: int = 7) -> dict[str, float]:
-    """Wall time of `import mlphys` in a fresh interpreter, the interpreter's own start taken off: median and extremes."""
-    seconds = np.empty((repeats, 2))
-    for repeat in range(-1, repeats):
-        for i, program in enumerate(("pass", "import mlphys")):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
-            seconds[repeat, i] = time.perf_counter() - began
-    extra = seconds[:, 1] - seconds[:, 0]
-    return {"median": float(np.median(extra)), "min": float(extra.min()), "max": float(extra.max())}
+def import_seconds(repeats: int = 7) -> list[float]:
+    """Wall times of `import mlphys` in fresh interpreters."""
+    program = "from time import perf_counter as t; a = t(); import mlphys; print(t() - a)"
+    runs = [
+        subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, capture_output=True, text=True).stdout
+        for _ in range(repeats)
+    ]
+    return [float(seconds) for seconds in runs]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     cores = one_core()
     sys.path.insert(0, str(Path(__file__).parent))
     import numba
-    from table import lines_of, machine, markdown, save
+    from table import legend, lines_of, machine, markdown, save
 
     numba.set_num_threads(1)
     facts = machine()
@@ -147,12 +150,17 @@ def main(arguments: list[str] | None = None) -> int:
     imported = import_seconds()
     facts["seconds"] = time.perf_counter() - began
 
-    print(lines_of(facts), "", markdown(entries), "", sep="\n")
-    print("Effective samples per second at Tc, L = 64, one thread, ranked by the slower observable:\n")
+    print(lines_of(facts), "", markdown(entries), "", legend(entries), "", sep="\n")
+    print("Effective samples per second at Tc, L = 64, one thread, ranked by the slower observable; tau in sweeps:\n")
     print(effective.to_string(float_format="{:.3g}".format), "\n")
-    for case, ratios in speed_up.items():
-        print(f"Two threads, Metropolis, {case}: {np.median(ratios):.2f}× ({min(ratios):.2f}–{max(ratios):.2f})")
-    print(f"import mlphys: {imported['median'] * 1e3:.0f} ms ({imported['min'] * 1e3:.0f}–{imported['max'] * 1e3:.0f})")
+    for case, result in speed_up.items():
+        low, middle, high = np.quantile(result["faster"], [0, 0.5, 1])
+        print(
+            f"Two threads beside one, Metropolis, {case}: {middle:.2f}× faster ({low:.2f}–{high:.2f})"
+            f" on {result['cores']:.2f} cores"
+        )
+    low, middle, high = np.quantile(imported, [0, 0.5, 1]) * 1e3
+    print(f"import mlphys: {middle:.1f} ms ({low:.1f}–{high:.1f})")
     more = {"yardstick": effective.to_dict("index"), "two_threads": speed_up, "import_seconds": imported}
     save(options.output, entries, machine=facts, **more)
     print(f"\nAll repeats: {options.output}", file=sys.stderr)

@@ -20,14 +20,13 @@ class Check:
 
     temperature: float
     exact: float
-    mean: float
-    error: float
+    measured: mp.Estimate
     length: float  # of a chain, in autocorrelation times
 
     @property
     def deviation(self) -> float:
         """In units of the error."""
-        return (self.mean - self.exact) / self.error
+        return self.measured.deviation(self.exact)
 
 
 @dataclass
@@ -83,7 +82,7 @@ def check_energy(contender: Contender, seconds: float) -> Check:
     except mp.stats.ChainTooShort as short:
         estimate = short.estimate
     exact = mp.exact.kaufman(contender.side, contender.side, contender.temperature).energy
-    return Check(contender.temperature, exact, estimate.mean, estimate.error, samples / estimate.tau)
+    return Check(contender.temperature, exact, estimate, samples / estimate.tau)
 
 
 def equilibrium(side: int, temperature: float, seed: int) -> np.ndarray:

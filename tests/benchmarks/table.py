@@ -3,12 +3,15 @@
 import json
 import os
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from measure import UNITS, Entry
+
+ENOUGH = 50  # autocorrelation times, for an error bar to be trusted
 
 HEADER = (
     "| algorithm | L | contender | unit | median | min–max | mlphys is faster by | energy, worst of checks |\n"
@@ -35,7 +38,18 @@ def _row(entry: Entry, reference: Entry | None) -> str:
         low, middle, high = np.quantile(entry.times_slower(reference), [0, 0.5, 1])
         ratio = f"{_digits(middle)}× ({_digits(low)}–{_digits(high)})"
     low, middle, high = np.quantile(entry.speeds, [0, 0.5, 1])
-    return f"{head}| {_digits(middle)} | {_digits(low)}–{_digits(high)} | {ratio} | {entry.worst:+.1f}σ |"
+    short = "†" if any(check.length < ENOUGH for check in entry.checks) else ""
+    return f"{head}| {_digits(middle)} | {_digits(low)}–{_digits(high)} | {ratio} | {entry.worst:+.1f}σ{short} |"
+
+
+def legend(entries: list[Entry]) -> str:
+    """What the numbers mean, and how much of the core was ours."""
+    share = np.mean([entry.idle for entry in entries])
+    return (
+        "One thread, CPU time, at Tc; medians and extremes of interleaved repeats, the factors repeat by repeat.\n"
+        "Energies are compared with Kaufman's at T = 2, and at Tc where local updates thermalise; beyond 5σ: refused.\n"
+        f"† a check of fewer than {ENOUGH} autocorrelation times. Other programs had the core {share:.0%} of the time."
+    )
 
 
 def _digits(value: float) -> str:
@@ -86,7 +100,7 @@ def save(path: Path, entries: list[Entry], **more) -> None:
             "median": float(np.median(entry.speeds)),
             "idle": entry.idle,
             "refused": entry.refused,
-            "checks": [vars(check) | {"deviation": check.deviation} for check in entry.checks],
+            "checks": [asdict(check) | {"deviation": check.deviation} for check in entry.checks],
         }
         for entry in entries
     ]

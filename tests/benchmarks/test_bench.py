@@ -8,6 +8,8 @@ from contenders import FIELD, METROPOLIS, SWENDSEN_WANG, WOLFF, Library, Mcising
 from measure import COLD, CRITICAL, Check, Entry, check_energy, compare, race
 from table import machine, markdown, save
 
+from mlphys import Estimate
+
 
 class TooCold(Plain):
     """Runs at 1.05 β."""
@@ -24,8 +26,8 @@ class Truncated(Plain):
 
     name = "truncated"
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, algorithm, side, temperature, seed):
+        super().__init__(algorithm, side, temperature, seed)
         self.acceptance = np.floor(self.acceptance * 16) / 16
 
 
@@ -39,7 +41,7 @@ class HalfEnergy(Plain):
 
 
 def check(deviation: float) -> Check:
-    return Check(COLD, -1.0, -1.0 + 0.01 * deviation, 0.01, 100.0)
+    return Check(COLD, -1.0, Estimate(-1.0 + 0.01 * deviation, 0.01), 100.0)
 
 
 def entry(name: str, speeds, deviation: float = 0.5, algorithm: str = METROPOLIS) -> Entry:
@@ -88,7 +90,7 @@ def test_conventions_of_the_peers(kind, algorithm):
     pytest.importorskip(kind.name)
     contender = kind(algorithm, 16, CRITICAL, seed=4)
     measured = check_energy(contender, seconds=0.3)
-    assert abs(measured.deviation) < 5 and measured.error < 0.03
+    assert abs(measured.deviation) < 5 and measured.measured.error < 0.03
     seconds, work = contender.timed(40)
     assert seconds > 0 and 40 <= work <= 40 * 256
 
