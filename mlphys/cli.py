@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def served(sub, port, directory):
-        sub.add_argument("directory", nargs="?", type=Path, default=directory, help=f"what to serve (default {directory.name}/)")
+        sub.add_argument("directory", nargs="?", type=Path, default=directory, help=f"default {directory.name}/")
         sub.add_argument("--port", type=int, default=port, help=f"default {port}; the next free one if it is taken")
         sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this machine alone)")
         sub.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")

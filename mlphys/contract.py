@@ -69,11 +69,14 @@ def judge(
 
 
 def _thinning(sampler: Sampler, temperature: float, chains: int, seed: int) -> tuple[int, bool]:
-    """Sweeps between samples that count as independent, four autocorrelation times of the slowest observable."""
+    """Sweeps between samples that count as independent, four autocorrelation times of the slowest observable.
+
+    At most a hundred: a chain that is still stuck after those is told by the distribution it stays in.
+    """
     pilot = run(sampler, 1000, temperature, chains, seed, observe=("energy", "magnetisation", "m2"))
     moving = any(np.ptp(pilot[name]) > 0 for name in pilot.samples)
     tau = max(autocorrelation_time(pilot[name])[0] for name in pilot.samples)
-    return int(np.ceil(4 * tau)), moving
+    return min(int(np.ceil(4 * tau)), 100), moving
 
 
 def _distribution(hamiltonian: Ising, temperature: float, energy: np.ndarray, m: np.ndarray) -> Verdict:

@@ -28,8 +28,8 @@ class Plot(Live):
 
     Arguments: figure, either traces (dicts as plotly knows them, or lists of them as `band` gives) or one plotly `Figure`;
     x, y, the axis titles with units, like "temperature T (J)" (a figure may bring its own); title; legend, the corner in
-    which it stands, like "bottom left", or "above" the axes; height in CSS pixels; axes, further plotly layout; summary, what
-    the plot shows, in words, for those who cannot see it.
+    which it stands, like "bottom left", or "above" the axes; height in CSS pixels; axes, further plotly layout; summary,
+    what the plot shows, in words, for those who cannot see it.
     Raises ValueError if an axis has no title. Mathematics is Unicode or HTML: "⟨|m|⟩", "T<sub>c</sub>".
 
     >>> plot = Plot({"x": [1, 2], "y": [0.9, 0.7]}, x="temperature T (J)", y="⟨|m|⟩")

@@ -34,7 +34,7 @@ def test_sampler_passes(sampler, model):
 
 
 def test_plain_sampler_passes():
-    failed = [str(verdict) for verdict in judge(PlainMetropolis, samples=500) if not verdict.passed]
+    failed = [str(verdict) for verdict in judge(PlainMetropolis, samples=200) if not verdict.passed]
     assert not failed
 
 
@@ -43,7 +43,7 @@ CAUGHT_BY = {"SharedRandomNumbers": "independent chains"}
 
 @pytest.mark.parametrize("sampler", BROKEN, ids=lambda s: s.__name__)
 def test_broken_sampler_is_rejected(sampler):
-    failed = {verdict.check for verdict in judge(sampler, samples=500) if not verdict.passed}
+    failed = {verdict.check for verdict in judge(sampler, samples=200) if not verdict.passed}
     assert CAUGHT_BY.get(sampler.__name__, "Boltzmann distribution") in failed
 
 

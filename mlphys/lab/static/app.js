@@ -12,7 +12,9 @@ function render({ model, el }) {
     const app = el.closest(".mlphys-app");
     if (!app) return;
     app.dataset.mlphys = "app";
-    app.dataset.lmSuppressShortcuts = "true";
+    // Focusable, so that the keys work after a click anywhere in the app.
+    app.tabIndex = -1;
+    keepKeys(app);
     app.setAttribute("role", "region");
     app.setAttribute("aria-label", model.get("title"));
   };

@@ -9,8 +9,12 @@ function adopt(el) {
   }
   if (sheet.textContent !== STYLE) sheet.textContent = STYLE;
   el.classList.add("mlphys");
-  // JupyterLab would take single keys for its own commands (r turns a cell into raw text).
-  el.dataset.lmSuppressShortcuts = "true";
+  keepKeys(el);
+}
+
+// JupyterLab would take single keys for its own commands (r turns a cell into raw text); it asks the focused element.
+function keepKeys(el) {
+  el.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
 }
 
 function make(tag, attributes = {}, ...children) {
