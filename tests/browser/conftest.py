@@ -1,0 +1,114 @@
+"""Browser tests: Chromium on the real servers. They install what they need; where they cannot, they say so (in CI: fail)."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(240))
+
+
+def find_chromium() -> str | None:
+    named = os.environ.get("MLPHYS_CHROMIUM")
+    found = [path for name in NAMES if (path := shutil.which(name))]
+    return named or next(iter(found), None) or (str(MAC) if MAC.exists() else None)
+
+
+def install_chromium() -> str:
+    """Debian's chromium by apt-get; return why that was not possible, or an empty string."""
+    if not shutil.which("apt-get"):
+        return "this system has no apt-get"
+    if os.geteuid() != 0:
+        return "installing it needs root"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"]):
+        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, timeout=600)
+        if done.returncode:
+            return f"apt-get {command[0]} failed: {done.stderr.strip()[-300:]}"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = find_chromium()
+    why = "" if path else install_chromium()
+    path = path or find_chromium()
+    if path:
+        return path
+    text = f"no Chromium for the browser tests ({why}); install it: apt-get install chromium, or set MLPHYS_CHROMIUM to its path"
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory) -> Path:
+    """Copies of the notebooks under test, so that no server writes into the course."""
+    import nbformat
+
+    shelf = tmp_path_factory.mktemp("shelf")
+    for notebook in (ROOT / "course" / "dashboards").glob("*.ipynb"):
+        shutil.copy(notebook, shelf)
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    source = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport workbench\napp = workbench.app()\napp"
+    workbench = nbformat.v4.new_notebook(metadata={"kernelspec": spec, "title": "Workbench"})
+    workbench.cells = [nbformat.v4.new_code_cell(source)]
+    nbformat.write(workbench, shelf / "workbench.ipynb")
+    return shelf
+
+
+@pytest.fixture(scope="session")
+def voila(shelf, tmp_path_factory) -> Iterator:
+    """Voila with one warm kernel per notebook in reserve."""
+    from servers import Server
+
+    server = Server("dashboards", shelf, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def jupyterlab(shelf, tmp_path_factory) -> Iterator:
+    from servers import Server
+
+    server = Server("lab", shelf, tmp_path_factory.mktemp("servers") / "lab")
+    yield server
+    server.close()

@@ -1,0 +1,159 @@
+"""Each app, on each server, for real: it paints what the kernel holds, every control works, all of it by keyboard."""
+
+import base64
+
+import numpy as np
+import pytest
+from subjects import SUBJECTS, Subject
+
+PLOTTED = """() => [...document.querySelectorAll('[data-mlphys="plot"]')].map(plot => ({
+    name: plot.dataset.name,
+    points: plot.data.map(trace => [...(trace.y ?? [])].map(Number)),
+    drawn: plot.querySelectorAll('.main-svg').length,
+}))"""
+
+
+@pytest.fixture(scope="module", params=SUBJECTS, ids=["-".join(subject) for subject in SUBJECTS])
+def subject(request, browser):
+    server, notebook = request.param
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    subject = Subject(request.getfixturevalue(server), notebook, context)
+    yield subject
+    subject.close()
+    context.close()
+
+
+def test_lattices_show_what_the_kernel_holds(subject):
+    subject.visit.come_to_rest()
+    views = subject.visit.parts("lattice")
+    shown = sorted(views.nth(i).get_attribute("data-checksum") for i in range(views.count()))
+    held = subject.probe.ask("[view.checksum() for view in _all(LatticeView)]")
+    assert shown and shown == sorted(held)
+
+
+def test_canvas_pixels_are_the_palette_at_each_site(subject):
+    """The checksum speaks of bytes received; this looks at the colours on the canvas itself."""
+    subject.visit.come_to_rest()
+    canvas = subject.visit.parts("lattice").first
+    shown = canvas.evaluate(
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return { width: canvas.width, height: canvas.height, pixels: btoa(Array.from(data, x => String.fromCharCode(x)).join("")) };
+        }"""
+    )
+    pixels = np.frombuffer(base64.b64decode(shown["pixels"]), np.uint8).reshape(shown["height"], shown["width"], 4)
+    checksum = canvas.get_attribute("data-checksum")
+    held = subject.probe.ask(
+        f"next([view.array().tolist(), view.palette] for view in _all(LatticeView) if view.checksum() == {checksum!r})"
+    )
+    sites = np.array(held[0])
+    palette = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in held[1]])
+    scale = shown["height"] // sites.shape[0]
+    assert (pixels.shape[0], pixels.shape[1]) == (scale * sites.shape[0], scale * sites.shape[1])
+    assert np.array_equal(pixels[scale // 2 :: scale, scale // 2 :: scale, :3], palette[sites])
+
+
+def test_plots_show_the_points_that_the_kernel_holds(subject):
+    subject.visit.come_to_rest()
+    shown = sorted((plot["points"] for plot in subject.visit.page.evaluate(PLOTTED)), key=repr)
+    held = subject.probe.ask(
+        "[[[float(y) for y in trace.get('y', [])] for trace in plot.traces] for plot in _all(Plot) if plot.comm is not None]"
+    )
+    assert [len(points) for points in shown] == [len(points) for points in sorted(held, key=repr)]
+    for ours, theirs in zip(shown, sorted(held, key=repr), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
+    assert all(plot["drawn"] for plot in subject.visit.page.evaluate(PLOTTED))
+
+
+def drive(keyboard, row, control: dict, wanted: str, starts: dict[str, int]) -> None:
+    """Move one control by keyboard alone to its low end, its high end or where it stood at first."""
+    field = row.locator("input, select").first
+    field.focus()
+    if control["kind"] == "switch":
+        if field.is_checked() != control[wanted]:
+            keyboard.press("Space")
+    elif wanted == "high":
+        keyboard.press("End")
+    else:
+        keyboard.press("Home")
+        for _ in range(starts[row.get_attribute("data-name")] if wanted == "start" else 0):
+            keyboard.press("ArrowRight" if control["kind"] == "range" else "ArrowDown")
+
+
+@pytest.mark.parametrize("late_edit", [False, True], ids=["as-opened", "after-a-late-edit"])
+def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject, late_edit):
+    subject.visit.come_to_rest()
+    controls = subject.controls()
+    rows = subject.visit.parts("control")
+    assert sorted(controls) == sorted(rows.evaluate_all("rows => rows.map(row => row.dataset.name)"))
+    steps = "rows => rows.map(row => [row.dataset.name, row.querySelector('input, select')]).map(([name, field]) => [name, field.selectedIndex ?? field.value])"
+    starts = {name: int(step) for name, step in rows.evaluate_all(steps) if controls[name]["kind"] != "switch"}
+    if late_edit:
+        for name, control in controls.items():
+            subject.probe.run(
+                f"[setattr(widget, {name!r}, {control['high']!r}) for widget in _all(Controls) if {name!r} in widget.names]"
+            )
+            subject.wait_for_value(name, control["high"])
+    for _ in range(2):
+        for i in range(rows.count()):
+            name = rows.nth(i).get_attribute("data-name")
+            for wanted in ("low", "high", "start"):
+                drive(subject.visit.page.keyboard, rows.nth(i), controls[name], wanted, starts)
+                subject.wait_for_value(name, controls[name][wanted])
+                assert not subject.visit.complaints(), f"{name} at {wanted}"
+
+
+def test_player_runs_steps_and_resets_by_keyboard(subject):
+    visit = subject.visit
+    player = visit.parts("player").first
+    canvas = visit.parts("lattice").first
+    visit.come_to_rest()
+    frame = int(canvas.get_attribute("data-frame"))
+    player.locator('[data-action="run"]').focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_function("frame => document.querySelector('[data-mlphys=lattice]').dataset.frame > frame + 5", arg=frame)
+    visit.page.keyboard.press("Enter")
+    visit.come_to_rest()
+    frame = int(canvas.get_attribute("data-frame"))
+    player.locator('[data-action="step"]').focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_function("frame => document.querySelector('[data-mlphys=lattice]').dataset.frame > frame", arg=frame)
+    if player.locator('[data-action="reset"]').is_visible():
+        player.locator('[data-action="reset"]').focus()
+        visit.page.keyboard.press("Enter")
+    visit.come_to_rest()
+    assert not visit.complaints()
+
+
+def test_tab_reaches_every_control_and_each_has_a_name(subject):
+    visit = subject.visit
+    app = visit.parts("app").first
+    app.evaluate(
+        """app => app.querySelectorAll("input, select, button").forEach(node => {
+            if (node.offsetParent !== null && !node.disabled) node.dataset.reach = "no";
+        })"""
+    )
+    app.locator("button, input, select").first.focus()
+    wanted = app.locator("[data-reach]").count()
+    for _ in range(3 * wanted + 20):
+        visit.page.evaluate("document.activeElement?.dataset && 'reach' in document.activeElement.dataset && (document.activeElement.dataset.reach = 'yes')")
+        visit.page.keyboard.press("Tab")
+    unreached = app.locator('[data-reach="no"]').evaluate_all("nodes => nodes.map(node => node.outerHTML.slice(0, 120))")
+    assert wanted and not unreached
+    tree = visit.page.context.new_cdp_session(visit.page)
+    tree.send("DOM.getDocument")
+    for i in range(wanted):
+        node = app.locator("[data-reach]").nth(i)
+        node.evaluate("node => window.looked = node")
+        found = tree.send("Runtime.evaluate", {"expression": "window.looked"})["result"]["objectId"]
+        answer = tree.send("Accessibility.getPartialAXTree", {"objectId": found, "fetchRelatives": False})["nodes"][0]
+        assert answer["name"].get("value", "").strip(), f"no accessible name: {node.evaluate('node => node.outerHTML')}"
+
+
+def test_nothing_left_the_machine_and_plotly_travelled_once(subject):
+    assert not subject.visit.strangers()
+    assert sum("plotly.min.js" in url for url in subject.visit.requests) == 1
+    assert not subject.visit.complaints()
+    largest = max(size for _, size in subject.visit.messages)
+    assert largest < 1_000_000, f"a websocket message of {largest} bytes: does plotly.js come from the kernel?"
