@@ -5,8 +5,11 @@
 four words of the other plane either way; only across the first and the last row do the bits of strips move by one.
 
 Every spin is proposed a value and then turned against it with a probability that depends on the number of neighbours
-unequal to the proposal: none or one (two numbers), or more (a constant). For Metropolis the proposal is the spin
-itself; for the heat bath it is the majority of the neighbours, so one code serves both.
+unequal to the proposal: none or one (two numbers), or more (a constant). For the heat bath the proposal is the majority
+of three neighbours, and "more" is a tie: 1/2. For Metropolis it is the spin itself, and "more" costs no energy: 1 - IDLE.
+All of Metropolis is slower by this factor, and that makes it ergodic. With IDLE = 0 sublattices updated in turn have
+closed orbits, such as diagonal stripes two sites wide, where every spin has two unequal neighbours and turns each time;
+they are never reached from elsewhere (4 of the 16 states of a 2×2 torus, 36 of the 65,536 of 4×4).
 
 A probability is met exactly: its binary digits are compared with one random word each, most significant first, for 64
 spins at once (multispin coding: Jacobs and Rebbi 1981, 10.1016/0021-9991(81)90089-9). After `DIGITS` of them the few
@@ -23,6 +26,7 @@ METROPOLIS = 0
 HEAT_BATH = 1
 LANES = 32
 DIGITS = 12
+IDLE = 2.0**-8
 _ALL = np.uint64(2**64 - 1)
 _U1 = np.uint64(1)
 
@@ -30,7 +34,7 @@ _U1 = np.uint64(1)
 def probabilities(beta_coupling, rule):
     """Probabilities `(..., 2)` of turning a spin with one unequal neighbour and with none, for β|J| `(...,)`."""
     boltzmann = np.exp(np.multiply.outer(-np.asarray(beta_coupling, np.float64), [4.0, 8.0]))
-    return boltzmann if rule == METROPOLIS else boltzmann / (1 + boltzmann)
+    return (1 - IDLE) * boltzmann if rule == METROPOLIS else boltzmann / (1 + boltzmann)
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +68,7 @@ def _sweep(words, stream, digits, rests, sweeps, rule, seam):
     one_rows = one.reshape(one.size)[: batch * width].reshape(batch, width)
     none_rows = none.reshape(none.size)[: batch * width].reshape(batch, width)
     field = np.empty((batch + 2, width + 2), np.uint64)
-    otherwise = _ALL if rule == METROPOLIS else np.uint64(0)
+    lazy = _ALL if rule == METROPOLIS else np.uint64(0)
     state = stream.reshape(4 * LANES)
     for _ in range(sweeps):
         for sublattice in range(2):
@@ -82,7 +86,7 @@ def _sweep(words, stream, digits, rests, sweeps, rule, seam):
                     one[tiles - 1, i] = 0
                     none[tiles - 1, i] = 0
                 for tile in range(tiles):
-                    _decide(state, one, none, tile, digits, otherwise)
+                    _decide(state, one, none, tile, digits, lazy)
                     _settle(stream, one, none, tile, rests)
                 _turn(plane, first, last, one_rows)
 
@@ -119,25 +123,27 @@ def _classify(plane, first, last, parity, field, one, none):
 
 
 @njit(nogil=True)
-def _decide(state, one, none, tile, digits, otherwise):
+def _decide(state, one, none, tile, digits, lazy):
     """Replace `one` by the spins to turn and `none` by those undecided, whose bit in `one` keeps their class."""
     for i in range(LANES):
         a = one[tile, i]
         b = none[tile, i]
-        rest = ~(a | b) & ((state[i] + state[3 * LANES + i]) | otherwise)
+        coin = state[i] + state[3 * LANES + i]
         now = (
             state[i],
             state[LANES + i],
             state[2 * LANES + i],
             state[3 * LANES + i],
-            a | b,
+            _ALL,
             (a & digits[0]) | (b & digits[1]),
         )
         now = _four_digits(now, a, b, digits, 2)
         now = _four_digits(now, a, b, digits, 10)
+        more = (~now[4] & lazy) | (coin & ~lazy)
         now = _four_digits(now, a, b, digits, 18)
         state[i], state[LANES + i], state[2 * LANES + i], state[3 * LANES + i], undecided, turn = now
-        one[tile, i] = rest | turn | (a & undecided)
+        undecided &= a | b
+        one[tile, i] = turn | (a & undecided) | (more & ~(a | b))
         none[tile, i] = undecided
 
 
