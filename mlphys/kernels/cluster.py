@@ -54,8 +54,63 @@ def links(wanted, threshold, stream):
 
 
 @njit(cache=True, nogil=True)
+def wolff_clusters(spins, neighbours, couplings, betas, clusters, streams):
+    """Flip `clusters (chains,)` Wolff clusters on any lattice with any couplings; flipped sites `(chains,)`."""
+    flipped = np.zeros(len(spins), np.int64)
+    queue = np.empty(spins.shape[1] + 1, np.int32)
+    for chain in range(len(spins)):
+        for _ in range(clusters[chain]):
+            flipped[chain] += _flip_any(spins[chain], neighbours, couplings, betas[chain], streams[chain, :, 0], queue)
+    return flipped
+
+
+@njit
+def _flip_any(x, neighbours, couplings, beta, stream, queue):
+    """Grow and flip one cluster, breadth first; its size.
+
+    Queued sites carry their spin in the lowest bit and read as zero until the end, so that none is taken twice.
+    """
+    site = np.uint32(unit(xoshiro(stream)) * x.size)
+    queue[0] = (site << 1) | (x[site] > 0)
+    x[site] = 0
+    head, tail = _ZERO, _ONE
+    strength, threshold = 0.0, _ZERO
+    while head < tail:
+        site, spin = np.uint32(queue[head] >> 1), 2 * (queue[head] & 1) - 1
+        head += _ONE
+        for k in range(neighbours.shape[1]):
+            coupling = couplings[site, k]
+            if abs(coupling) != strength:
+                strength = abs(coupling)
+                threshold = link_threshold(beta * strength)
+            other = np.uint32(neighbours[site, k])
+            joins = (coupling * spin * x[other] > 0.0) & (xoshiro(stream) < threshold)
+            queue[tail] = (other << 1) | (x[other] > 0)
+            x[other] *= 1 - joins
+            tail += np.uint64(joins)
+    for entry in queue[:tail]:
+        x[np.uint32(entry >> 1)] = 1 - 2 * (entry & 1)
+    return np.int64(tail)
+
+
+@njit
+def _square_neighbours(rows, columns):
+    neighbours = np.empty((rows * columns, 4), np.int32)
+    for site in range(rows * columns):
+        row, column = site // columns, site % columns
+        neighbours[site, 0] = row * columns + (column + 1) % columns
+        neighbours[site, 1] = (row + 1) % rows * columns + column
+        neighbours[site, 2] = row * columns + (column - 1) % columns
+        neighbours[site, 3] = (row - 1) % rows * columns + column
+    return neighbours
+
+
+@njit(cache=True, nogil=True)
 def wolff_clusters_square(spins, rows, columns, coupling, betas, clusters, streams):
     """Flip `clusters (chains,)` Wolff clusters on periodic square lattices; flipped sites `(chains,)`."""
+    if coupling < 0.0 and (rows % 2 or columns % 2):  # frustrated: a cluster can hold both ends of an unsatisfied bond
+        neighbours = _square_neighbours(rows, columns)
+        return wolff_clusters(spins, neighbours, np.full(neighbours.shape, coupling), betas, clusters, streams)
     flipped = np.zeros(len(spins), np.int64)
     queue = np.empty(rows * columns + 1, np.uint32)
     for chain in range(len(spins)):
@@ -104,39 +159,6 @@ def _flip_square(x, rows, columns, staggered, threshold, stream, queue):
         tail = _visit(x, north, alike, (bits >> np.uint64(2)) & _ONE, queue, tail)
         tail = _visit(x, south, alike, (bits >> np.uint64(3)) & _ONE, queue, tail)
         bits >>= np.uint64(4)
-    return np.int64(tail)
-
-
-@njit(cache=True, nogil=True)
-def wolff_clusters(spins, neighbours, couplings, betas, clusters, streams):
-    """Flip `clusters (chains,)` Wolff clusters on any lattice with any couplings; flipped sites `(chains,)`."""
-    flipped = np.zeros(len(spins), np.int64)
-    queue = np.empty(spins.shape[1] + 1, np.uint32)
-    for chain in range(len(spins)):
-        for _ in range(clusters[chain]):
-            flipped[chain] += _flip_any(spins[chain], neighbours, couplings, betas[chain], streams[chain, :, 0], queue)
-    return flipped
-
-
-@njit
-def _flip_any(x, neighbours, couplings, beta, stream, queue):
-    site = np.uint32(unit(xoshiro(stream)) * x.size)
-    queue[0] = site
-    x[site] ^= _FLIP
-    head, tail = _ZERO, _ONE
-    strength, threshold = 0.0, _ZERO
-    while head < tail:
-        site = queue[head]
-        head += _ONE
-        spin = -x[site]  # the site itself has been flipped already
-        for k in range(neighbours.shape[1]):
-            coupling = couplings[site, k]
-            if abs(coupling) != strength:
-                strength = abs(coupling)
-                threshold = link_threshold(beta * strength)
-            other = np.uint32(neighbours[site, k])
-            joins = (coupling * spin * x[other] > 0.0) & (xoshiro(stream) < threshold)
-            tail = _visit(x, other, x[other], np.uint64(joins), queue, tail)
     return np.int64(tail)
 
 
