@@ -134,7 +134,7 @@ def _all_states(n_sites: int) -> np.ndarray:
 def _independence(energy: np.ndarray, m: np.ndarray) -> Verdict:
     """Chains must not know of one another: the products of their deviations average to zero."""
     worst = 0.0
-    for values in (energy - energy.mean(), m):
+    for values in (energy - energy.mean(), m - m.mean()):
         together = values.sum(1) ** 2 - (values**2).sum(1)
         error = together.std(ddof=1) / np.sqrt(len(together))
         worst = max(worst, abs(together.mean()) / error if error > 0 else np.inf, key=abs)

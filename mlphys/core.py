@@ -163,7 +163,7 @@ class Sampler:
         if isinstance(start, str):
             checks.one_of("start", start, ("ordered", "random"))
             return np.asarray(getattr(self.hamiltonian, start)(chains, **({"seed": seed} if start == "random" else {})))
-        return np.array(self.hamiltonian.check_start(start, chains).cpu())
+        return self.hamiltonian.check_start(start, chains).cpu().numpy().copy()
 
     def adopt(self, state: State) -> None:
         """Bring a state, perhaps another sampler's, into the form this sampler works on."""
