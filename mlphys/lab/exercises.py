@@ -87,7 +87,7 @@ class Exercise:
         """Judge an answer; never raises, whatever the answer does."""
         try:
             found = self._judge(answer)
-            self.verdict = Verdict(True, self.praise) if found is None or found is True else Verdict(False, _words(found))
+            self.verdict = Verdict(True, self.praise) if found is None or _right(found) else Verdict(False, _words(found))
         except NotImplementedError:
             self.verdict = Verdict(False, "This is still the stub; complete it and check again.")
         except AssertionError as error:
@@ -145,6 +145,10 @@ class ExerciseWidget(anywidget.AnyWidget):
     def _heard(self, _widget: Any, content: dict, _buffers: Any) -> None:
         if content.get("action") == "hint":
             self.exercise.hint()
+
+
+def _right(found: Any) -> bool:
+    return not isinstance(found, str) and bool(found)
 
 
 def _words(found: Any) -> str:

@@ -1,4 +1,4 @@
-"""The newest of many frames, sent one at a time: how pictures reach a browser that may be slow, late or gone."""
+"""The newest of many frames, few of them under way: how pictures reach a browser that may be slow, late or gone."""
 
 import threading
 import time
@@ -7,16 +7,17 @@ from typing import Any
 
 
 class Frames:
-    """Hands `send` the newest frame offered, and no other before the browser has painted that one.
+    """Hands `send` the newest frame offered, and never lets more than `window` frames wait for the browser to paint them.
 
     A frame that nobody acknowledges within `patience` seconds no longer holds up the next, so nothing stalls when no
     browser is attached or when it has vanished; before the first acknowledgement, and while a cell keeps the kernel
     from hearing one, frames go out every `patience` seconds. Every method may be called from any thread.
 
-    Arguments: send(number, frame), called under a lock; patience, seconds.
+    Arguments: send(number, frame), called under a lock; patience, seconds; window, 1 for frames that are dear to draw, more
+    to fill the time that a frame and its acknowledgement travel.
 
     >>> sent = []
-    >>> frames = Frames(lambda number, frame: sent.append(frame), patience=60)
+    >>> frames = Frames(lambda number, frame: sent.append(frame), patience=60, window=1)
     >>> for frame in "abc":
     ...     frames.offer(frame)
     >>> frames.acknowledge(1)
@@ -24,9 +25,10 @@ class Frames:
     ['a', 'c']
     """
 
-    def __init__(self, send: Callable[[int, Any], None], patience: float = 0.25):
+    def __init__(self, send: Callable[[int, Any], None], patience: float = 0.25, window: int = 1):
         self._send = send
         self.patience = patience
+        self.window = window
         self.sent = 0
         self.acknowledged = 0
         self.heard_at: float | None = None
@@ -36,7 +38,7 @@ class Frames:
         self._lock = threading.RLock()
 
     def offer(self, frame: Any) -> None:
-        """Send `frame` now if the last one was painted or given up, else when it is, unless a newer one comes first."""
+        """Send `frame` now if the browser keeps up, else as soon as it does, unless a newer one comes first."""
         with self._lock:
             self._waiting = [frame]
             wait = self._remaining()
@@ -50,7 +52,7 @@ class Frames:
         with self._lock:
             self.acknowledged = max(self.acknowledged, min(int(number), self.sent))
             self.heard_at = time.monotonic()
-            if self.acknowledged == self.sent:
+            if self.sent - self.acknowledged < self.window:
                 self.flush()
 
     def flush(self) -> None:
@@ -68,7 +70,7 @@ class Frames:
         return bool(self._waiting)
 
     def _remaining(self) -> float:
-        if self.acknowledged == self.sent:
+        if self.sent - self.acknowledged < self.window:
             return 0.0
         return self._sent_at + self.patience - time.monotonic()
 

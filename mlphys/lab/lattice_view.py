@@ -37,6 +37,7 @@ class LatticeView(Live):
     """
 
     _esm = theme.script("lattice_view")
+    window = 4
 
     pixels = traitlets.Bytes(b"\0").tag(sync=True)
     rows = traitlets.Int(1).tag(sync=True)

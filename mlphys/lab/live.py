@@ -11,11 +11,12 @@ from mlphys.lab.frames import Frames
 class Live(anywidget.AnyWidget):
     """Base of the views: `_offer` a frame from any thread; `_put` writes it into the synced traits when its turn comes."""
 
+    window = 1
     frame = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, **state: Any):
         super().__init__(**state)
-        self._frames = Frames(self._send_frame)
+        self._frames = Frames(self._send_frame, window=self.window)
         self.on_msg(self._heard)
 
     def _offer(self, frame: Any) -> None:

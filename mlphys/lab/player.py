@@ -52,6 +52,10 @@ class Player(anywidget.AnyWidget):
         label: str = "simulation",
         patience: float = 10.0,
     ):
+        # First of all: a refused player is closed too, when it is collected.
+        self._switch = threading.Lock()
+        self._stop: threading.Event | None = None
+        self._thread: threading.Thread | None = None
         if not callable(step):
             raise ValueError(f"step is {step!r}; it must be callable without arguments")
         if reset is not None and not callable(reset):
@@ -69,9 +73,6 @@ class Player(anywidget.AnyWidget):
         self._step = step
         self._reset = reset
         self._seen_at: float | None = None
-        self._switch = threading.Lock()
-        self._stop: threading.Event | None = None
-        self._thread: threading.Thread | None = None
         self.on_msg(self._heard)
         _PLAYERS.add(self)
 

@@ -41,6 +41,22 @@ function oncePerFrame(paint) {
   return request;
 }
 
+// Tells the kernel which frame was painted last, at most forty times a second: each message costs JupyterLab a status update.
+function acknowledger(model) {
+  let latest = 0;
+  let timer = 0;
+  let told = 0;
+  const tell = () => {
+    timer = 0;
+    told = performance.now();
+    model.send({ painted: latest });
+  };
+  return (frame) => {
+    latest = frame;
+    if (!timer) timer = setTimeout(tell, Math.max(0, told + 25 - performance.now()));
+  };
+}
+
 // Calls `changed` when the page turns light or dark; returns the function that ends it.
 function onTheme(changed) {
   const observer = new MutationObserver(changed);

@@ -13,6 +13,7 @@ function adler32(bytes) {
 
 function render({ model, el }) {
   adopt(el);
+  const acknowledge = acknowledger(model);
   const canvas = make("canvas", { "data-mlphys": "lattice", role: "img" });
   const caption = make("figcaption", { "aria-hidden": "true" });
   const figure = make("figure", { class: "mlphys-lattice" }, canvas, caption);
@@ -54,13 +55,13 @@ function render({ model, el }) {
     sites.height = rows;
     sites.getContext("2d").putImageData(image, 0, 0);
     fit(rows, columns);
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { alpha: false });
     context.imageSmoothingEnabled = false;
     context.drawImage(sites, 0, 0, canvas.width, canvas.height);
     const frame = model.get("frame");
     canvas.dataset.checksum = adler32(pixels);
     canvas.dataset.frame = frame;
-    model.send({ painted: frame });
+    acknowledge(frame);
   }
 
   function describe() {

@@ -1,13 +1,14 @@
-const ICONS = { run: "M7 5v14l12-7z", stop: "M6 6h12v12H6z", step: "M6 5v14l9-7zM16 5h3v14h-3z", reset: "M12 5a7 7 0 1 0 7 7h-2.4A4.6 4.6 0 1 1 12 7.4V11l6-4.8L12 1.5z" };
+const ICONS = {
+  run: "M7 5v14l12-7z",
+  stop: "M6 6h12v12H6z",
+  step: "M6 5v14l9-7zM16 5h3v14h-3z",
+  reset: "M12 5a7 7 0 1 0 7 7h-2.4A4.6 4.6 0 1 1 12 7.4V11l6-4.8L12 1.5z",
+};
 
 function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+  const holder = document.createElement("template");
+  holder.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
+  return holder.content.firstChild;
 }
 
 function render({ model, el }) {

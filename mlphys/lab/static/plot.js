@@ -90,6 +90,7 @@ const titled = (axis) => plain(typeof axis?.title === "string" ? axis.title : ax
 
 function render({ model, el }) {
   adopt(el);
+  const acknowledge = acknowledger(model);
   const box = make("div", { class: "mlphys-plot", "data-mlphys": "plot", role: "figure", tabindex: 0 });
   el.append(box);
   let Plotly = null;
@@ -131,12 +132,13 @@ function render({ model, el }) {
       box.dataset.error = error.message;
       console.error(error);
     }
-    model.send({ painted: frame });
-    drawing = false;
-    if (stale) {
+    acknowledge(frame);
+    // Ten drawings a second at most: the rest of the time belongs to the lattice and the sliders.
+    setTimeout(() => {
+      drawing = false;
+      if (stale) request();
       stale = false;
-      request();
-    }
+    }, 100);
   }
 
   const request = oncePerFrame(draw);

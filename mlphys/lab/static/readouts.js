@@ -1,5 +1,6 @@
 function render({ model, el }) {
   adopt(el);
+  const acknowledge = acknowledger(model);
   const list = make("dl", { class: "mlphys-readouts", "data-mlphys": "readouts", "aria-label": model.get("label") });
   el.append(list);
 
@@ -21,7 +22,7 @@ function render({ model, el }) {
     list.dataset.exact = rows.some((row) => row.exact);
     const frame = model.get("frame");
     list.dataset.frame = frame;
-    model.send({ painted: frame });
+    acknowledge(frame);
   }
 
   const request = oncePerFrame(paint);
