@@ -7,6 +7,8 @@ Strips: bit b of word row r is lattice row b * (rows // 64) + r of one lattice. 
 import numpy as np
 from numba import njit
 
+from mlphys.kernels.bits import popcount
+
 BATCH = 1024  # words worked on at a time, in buffers that stay in the first cache
 _U1 = np.uint64(1)
 
@@ -91,9 +93,9 @@ def strips_sums(words):
             last = min(first + batch, rows)
             surround(words[chain, 1], first, last, 1, field)
             _compare(words[chain, 0], first, last, field, unequal)
-            sums[chain, 0] += _popcount(unequal[: last - first].reshape((last - first) * 4 * width))
+            sums[chain, 0] += _count(unequal[: last - first].reshape((last - first) * 4 * width))
         for sublattice in range(2):
-            sums[chain, 1 + sublattice] = _popcount(words[chain, sublattice].reshape(rows * width))
+            sums[chain, 1 + sublattice] = _count(words[chain, sublattice].reshape(rows * width))
     return sums
 
 
@@ -159,15 +161,11 @@ def _compare(plane, first, last, field, unequal):
 
 
 @njit(nogil=True)
-def _popcount(words):
-    """Number of bits set (the pattern that LLVM knows)."""
-    total = np.uint64(0)
+def _count(words):
+    """Number of set bits."""
+    total = 0
     for i in range(words.size):
-        word = words[i]
-        word -= (word >> _U1) & np.uint64(0x5555555555555555)
-        word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-        word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-        total += (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+        total += popcount(words[i])
     return total
 
 

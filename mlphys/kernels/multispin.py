@@ -20,7 +20,8 @@ import numpy as np
 from numba import njit
 
 from mlphys.kernels.bitplanes import BATCH, surround
-from mlphys.kernels.generators import unit, xoshiro
+from mlphys.kernels.bits import popcount
+from mlphys.kernels.generators import rotate_left, unit, xoshiro
 
 METROPOLIS = 0
 HEAT_BATH = 1
@@ -162,7 +163,7 @@ def _digit(state, one, none, digit_one, digit_none):
     The result so far is the digit compared last, so going on means adding the difference to the next digit.
     """
     s0, s1, s2, s3, undecided, turn = state
-    undecided &= s0 + s3
+    undecided &= s0 + s3  # the word of xoshiro256+; the state moves on below, as in `generators.xoshiro`
     turn ^= undecided & ((one & digit_one) | (none & digit_none))
     t = s1 << np.uint64(17)
     s2 ^= s0
@@ -170,8 +171,7 @@ def _digit(state, one, none, digit_one, digit_none):
     s1 ^= s2
     s0 ^= s3
     s2 ^= t
-    s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
-    return s0, s1, s2, s3, undecided, turn
+    return s0, s1, s2, rotate_left(s3, 45), undecided, turn
 
 
 @njit(nogil=True)
@@ -182,8 +182,7 @@ def _settle(stream, one, none, tile, rests):
         while undecided:
             bit = undecided & (~undecided + _U1)
             undecided ^= bit
-            # A power of two as a float: its exponent is the position of the bit.
-            position = (np.float64(bit).view(np.uint64) >> np.uint64(52)) - np.uint64(1023)
+            position = popcount(bit - _U1)
             rest = rests[position, 0] if one[tile, i] & bit else rests[position, 1]
             if unit(xoshiro(stream[:, i])) < rest:
                 one[tile, i] |= bit
