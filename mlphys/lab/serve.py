@@ -64,8 +64,8 @@ def lab(directory: Path, port: int, host: str = "127.0.0.1", browser: bool = Tru
     _announce_paths()
     from jupyterlab.labapp import LabApp
 
-    # Language servers and a second Voila would only cost time at the start.
-    extensions = {"mlphys.lab.serve": True, "jupyter_lsp": False, "voila.server_extension": False}
+    # The dashboards have their own server; a second Voila in this one would only cost time at the start.
+    extensions = {"mlphys.lab.serve": True, "voila.server_extension": False}
     options = {
         "ServerApp.root_dir": _existing(directory),
         "ServerApp.ip": host,

@@ -68,6 +68,6 @@ def same(value, other) -> bool:
 def run_all_cells(visit: Visit) -> None:
     """Run every cell as a student does: by the menu."""
     visit.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-    visit.page.locator(".jp-NotebookPanel-toolbar .jp-KernelName").wait_for()
+    visit.page.get_by_text("| Idle").wait_for(timeout=60_000)
     visit.page.get_by_role("menuitem", name="Run", exact=True).click()
     visit.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

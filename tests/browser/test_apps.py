@@ -106,21 +106,22 @@ def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject, late_ed
 
 def test_player_runs_steps_and_resets_by_keyboard(subject):
     visit = subject.visit
-    player = visit.parts("player").first
-    canvas = visit.parts("lattice").first
     visit.come_to_rest()
-    frame = int(canvas.get_attribute("data-frame"))
-    player.locator('[data-action="run"]').focus()
+    button = visit.parts("player").first.locator
+    button('[data-action="run"]').focus()
     visit.page.keyboard.press("Enter")
-    visit.page.wait_for_function("frame => document.querySelector('[data-mlphys=lattice]').dataset.frame > frame + 5", arg=frame)
+    visit.wait_for_player(True)
+    visit.wait_for_frames(5)
+    visit.page.keyboard.press("Enter")
+    visit.wait_for_player(False)
+    visit.come_to_rest()
+    steps = subject.probe.ask("[player.steps for player in _all(Player)]")
+    button('[data-action="step"]').focus()
     visit.page.keyboard.press("Enter")
     visit.come_to_rest()
-    frame = int(canvas.get_attribute("data-frame"))
-    player.locator('[data-action="step"]').focus()
-    visit.page.keyboard.press("Enter")
-    visit.page.wait_for_function("frame => document.querySelector('[data-mlphys=lattice]').dataset.frame > frame", arg=frame)
-    if player.locator('[data-action="reset"]').is_visible():
-        player.locator('[data-action="reset"]').focus()
+    assert sum(subject.probe.ask("[player.steps for player in _all(Player)]")) == sum(steps) + 1
+    if button('[data-action="reset"]').is_visible():
+        button('[data-action="reset"]').focus()
         visit.page.keyboard.press("Enter")
     visit.come_to_rest()
     assert not visit.complaints()

@@ -77,9 +77,20 @@ class Visit:
         player = self.parts("player").first
         if player.get_attribute("data-running") != str(on).lower():
             player.locator('[data-action="run"]').click()
-            self.page.wait_for_function(
-                "on => document.querySelector('[data-mlphys=player]').dataset.running === on", arg=str(on).lower()
-            )
+            self.wait_for_player(on)
+
+    def wait_for_player(self, on: bool) -> None:
+        """Wait until the first player runs, or has stopped."""
+        self.page.wait_for_function(
+            "on => document.querySelector('[data-mlphys=player]').dataset.running === on", arg=str(on).lower()
+        )
+
+    def wait_for_frames(self, count: int, part: str = "lattice") -> None:
+        """Wait until the first widget of a kind has been repainted `count` times or more."""
+        self.page.evaluate("part => window.seen = Number(document.querySelector(`[data-mlphys=${part}]`).dataset.frame)", part)
+        self.page.wait_for_function(
+            "([part, n]) => document.querySelector(`[data-mlphys=${part}]`).dataset.frame >= window.seen + n", arg=[part, count]
+        )
 
     def come_to_rest(self) -> None:
         """Stop the player and wait until nothing is repainted any more."""

@@ -1,0 +1,113 @@
+"""The servers themselves: plotly.js from here and cached, a template that is checked, quick to start, a page in both themes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import TOKEN, Server, fetch
+from subjects import NOTEBOOKS
+from visits import Visit
+
+ARTIFACTS = Path(__file__).parent.parent.parent / "artifacts"
+
+
+@pytest.fixture(params=["voila", "jupyterlab"])
+def server(request) -> Server:
+    return request.getfixturevalue(request.param)
+
+
+def test_plotly_is_a_static_file_that_browsers_keep(server):
+    address = f"{server.base}/mlphys/static/plotly.min.js"
+    status, headers, body = fetch(address)
+    assert status == 200 and len(body) > 1_000_000
+    assert "max-age" in headers["Cache-Control"] and headers["Content-Type"].startswith("text/javascript")
+    status, _, body = fetch(address, **{"If-None-Match": headers["ETag"]})
+    assert status == 304 and not body
+
+
+def test_nothing_else_of_the_package_is_served(server):
+    for path in ("mlphys/static/", "mlphys/static/plotly.json", "mlphys/static/..%2f__init__.py"):
+        assert fetch(f"{server.base}/{path}")[0] in (403, 404)
+
+
+def test_jupyterlab_starts_within_10_s_on_the_course_and_asks_for_its_token(jupyterlab):
+    print(f"mlphys lab answers after {jupyterlab.seconds_to_start:.1f} s")
+    assert jupyterlab.seconds_to_start < 10
+    status, _, body = fetch(f"{jupyterlab.base}/api/contents?token={TOKEN}")
+    assert status == 200 and b"workbench.ipynb" in body
+    assert fetch(f"{jupyterlab.base}/api/contents")[0] == 403
+
+
+def test_list_of_dashboards_is_an_accessible_page_without_strangers(voila, context):
+    visit = Visit(context, f"{voila.base}/")
+    visit.page.get_by_role("link", name="Workbench").wait_for()
+    assert visit.page.title() == "Dashboards"
+    assert visit.page.locator("html").get_attribute("lang") == "en"
+    assert visit.page.get_by_role("link").count() == len(NOTEBOOKS)
+    assert not visit.strangers() and not visit.complaints()
+
+
+def test_page_has_title_language_skip_link_and_landmark(voila, context):
+    visit = Visit(context, voila.page("workbench.ipynb"))
+    visit.wait_until_painted()
+    page = visit.page
+    assert page.title() == "Workbench"
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.get_by_role("main").count() == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "rendered_cells"
+    assert not visit.strangers()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_light_and_dark_page(voila, browser, notebook):
+    """The system decides, the address overrules it, the button overrules both; screenshots of each to look at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    name = notebook.removesuffix(".ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    visit = Visit(context, voila.page(notebook))
+    visit.wait_until_painted()
+    assert brightness(visit) < 0.2
+    visit.come_to_rest()
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-dark.png", full_page=True)
+    visit.page.get_by_role("button", name="Light page").click()
+    visit.come_to_rest()
+    assert brightness(visit) > 0.8
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-light.png", full_page=True)
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.page.wait_for_timeout(700)
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-phone.png", full_page=True)
+    wide = visit.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390, f"on a phone the page is {wide} pixels wide"
+    context.close()
+
+
+def test_theme_in_the_address(voila, context):
+    visit = Visit(context, f"{voila.base}/?theme=dark")
+    visit.page.get_by_role("button", name="Light page").wait_for()
+    assert brightness(visit) < 0.2
+    assert not visit.complaints()
+
+
+def brightness(visit: Visit) -> float:
+    colour = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]) / (3 * 255)
+
+
+def test_incomplete_template_ends_the_server_with_a_reason(tmp_path):
+    """Voila on its own would start and leave every page hanging."""
+    code = (
+        "from pathlib import Path; from mlphys.lab import serve; from mlphys.lab.voila import app; "
+        "app.TEMPLATE = 'missing'; serve.dashboards(Path('.'), 8866, browser=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "page template" in done.stderr.splitlines()[-1]
+
+
+def test_missing_directory_is_one_sentence(tmp_path):
+    line = [sys.executable, "-m", "mlphys", "dashboards", str(tmp_path / "nowhere"), "--no-browser"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "is not a directory" in done.stderr

@@ -1,0 +1,86 @@
+"""Many pages at once, pages that come late, pages that vanish."""
+
+import contextlib
+import time
+
+from servers import Probe
+from subjects import NOTEBOOKS, Subject
+from visits import Visit
+
+PAGES = 5
+# The notebook that five open at once: the last dashboard of the course, or the workbench if there is none.
+SHOWN = NOTEBOOKS[-1]
+
+COUNTS = """() => Object.fromEntries([...document.querySelectorAll('[data-mlphys="lattice"], [data-mlphys="plot"]')]
+    .map((part, i) => [`${part.dataset.mlphys} ${i}`, Number(part.dataset.frame)]))"""
+EMPTY = """() => [...document.querySelectorAll('[data-mlphys="plot"]')]
+    .filter(plot => !plot.querySelector('.main-svg .trace, .main-svg .hm, .main-svg .cartesianlayer .plot path')).length"""
+
+
+def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visits = [Visit(context, voila.page("workbench.ipynb")) for _ in range(PAGES)]
+    for visit in visits:
+        visit.wait_until_painted(120)
+    for visit in visits:
+        visit.run(True)
+    time.sleep(20)
+    early = [visit.page.evaluate(COUNTS) for visit in visits]
+    time.sleep(4)
+    for visit, before in zip(visits, early, strict=True):
+        after = visit.page.evaluate(COUNTS)
+        assert after["lattice 0"] > before["lattice 0"] + 10, "a lattice stands still"
+        assert after["plot 1"] > before["plot 1"], "a plot stands still"
+        assert visit.page.evaluate(EMPTY) == 0, "a plot is empty"
+        assert not visit.complaints()
+        assert not visit.strangers()
+    context.close()
+
+
+def test_a_page_shows_what_was_edited_before_it_was_opened(voila, context):
+    """The widgets of a warm kernel are older than the page; what they were built with must not be what it paints."""
+    voila.settle(len(NOTEBOOKS))
+    for file in voila.kernels().values():
+        probe = Probe(file)
+        probe.run(
+            "for plot in _all(Plot):\n"
+            "    plot.update({0: {**plot.traces[0], 'y': [3.0, 1.0, 4.0], 'x': [1.0, 2.0, 3.0]}})\n"
+            "for view in _all(LatticeView):\n"
+            "    view.show((view.array()[::-1] == 0).astype('uint8')); view.flush()"
+        )
+        probe.close()
+    subject = Subject(voila, "workbench.ipynb", context)
+    subject.visit.come_to_rest()
+    first = subject.visit.page.evaluate("[...document.querySelector('[data-mlphys=plot]').data[0].y]")
+    assert first == [3.0, 1.0, 4.0]
+    shown = subject.visit.parts("lattice").first.get_attribute("data-checksum")
+    assert [shown] == subject.probe.ask("[view.checksum() for view in _all(LatticeView)]")
+    subject.close()
+
+
+def test_the_kernel_of_a_closed_page_ends(voila, context):
+    visit = Visit(context, voila.page("workbench.ipynb"))
+    visit.wait_until_painted()
+    kernel = visit.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    assert kernel in voila.kernels()
+    visit.page.close(run_before_unload=True)
+    assert_ends(voila, kernel, seconds=15)
+
+
+def test_the_kernel_of_a_browser_that_vanished_is_reclaimed(voila, context):
+    """No farewell reaches the server; it ends the kernel after --idle seconds (20 here), though its player runs."""
+    context.route("**/voila/api/shutdown/**", lambda route: route.abort())
+    visit = Visit(context, voila.page("workbench.ipynb"))
+    visit.wait_until_painted()
+    visit.run(True)
+    kernel = visit.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+    with contextlib.suppress(Exception):
+        visit.page.goto("about:blank")
+    assert_ends(voila, kernel, seconds=60)
+
+
+def assert_ends(server, kernel: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while kernel in server.kernels():
+        assert time.monotonic() < deadline, f"the kernel still lives {seconds} s after its page was closed"
+        time.sleep(0.5)
