@@ -44,16 +44,17 @@ def installed(kinds) -> tuple:
 
 def races(sizes: list[int], quick: bool) -> list:
     """Every algorithm at every size: entries, with their energies checked."""
-    from contenders import FIELD
+    from contenders import FIELD, WOLFF
     from measure import compare
 
     entries = []
     for algorithm, kinds in FIELD.items():
         for side in sizes:
             began = time.perf_counter()
-            # A sweep of a million sites takes the slowest contender 0.08 s.
             large = side >= 1024
-            repeats, seconds, check = (3, 0.05, 0.5) if quick else (7, 0.3 if large else 0.15, 5.0 if large else 1.5)
+            # A sweep of a million sites takes the slowest contender 0.08 s, and Wolff's clusters there are huge or tiny.
+            seconds = 0.15 if not large else 0.6 if algorithm == WOLFF else 0.3
+            repeats, seconds, check = (3, seconds / 3, 0.5) if quick else (7, seconds, 5.0 if large else 1.5)
             entries += compare(installed(kinds), algorithm, side, repeats, seconds, check)
             print(f"{algorithm}, L = {side}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     return entries
@@ -95,14 +96,14 @@ def yardstick(side: int, quick: bool):
 
     ising = mp.Ising(mp.square(side))
     plans = {
-        "Metropolis": (mp.Metropolis(ising), 64, 200),
-        "HeatBath": (mp.HeatBath(ising), 64, 200),
-        "Wolff": (mp.Wolff(ising), 1, 1),
-        "SwendsenWang": (mp.SwendsenWang(ising), 1, 1),
+        "Metropolis": (mp.Metropolis(ising), 64, 50),
+        "HeatBath": (mp.HeatBath(ising), 64, 50),
+        "Wolff": (mp.Wolff(ising), 16, 1),
+        "SwendsenWang": (mp.SwendsenWang(ising), 16, 1),
     }
     rows = {}
     for name, (sampler, chains, thin) in plans.items():
-        samples = 200 if quick else 2000 if thin > 1 else 30000
+        samples = 500 if quick else 6000
         chain = mp.run(sampler, samples, critical, chains, seed=1, thin=thin, observe=["energy", "abs_magnetisation"])
         report = chain.report()
         rows[name] = {

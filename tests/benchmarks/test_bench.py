@@ -22,13 +22,13 @@ class TooCold(Plain):
 
 
 class Truncated(Plain):
-    """Keeps four binary digits of the acceptance probability."""
+    """Keeps six binary digits of the acceptance probability."""
 
     name = "truncated"
 
     def __init__(self, algorithm, side, temperature, seed):
         super().__init__(algorithm, side, temperature, seed)
-        self.acceptance = np.floor(self.acceptance * 16) / 16
+        self.acceptance = np.floor(self.acceptance * 64) / 64
 
 
 class HalfEnergy(Plain):
