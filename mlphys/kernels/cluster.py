@@ -31,7 +31,7 @@ def link_threshold(strength):
     return _ALL - max(apart, _ONE) + _ONE
 
 
-@njit(inline="always")
+@njit
 def links(wanted, threshold, stream):
     """A word whose bits are set with probability threshold / 2^64, independently, where they are `wanted`.
 
