@@ -29,7 +29,18 @@ function slider(spec, id, send) {
   const output = make("output", { for: id, "aria-hidden": "true" });
   const track = make("div", { class: "mlphys-track" }, input);
   let asked = null;
-  const request = oncePerFrame(() => send(asked));
+  // The first value goes out at once, those that follow it once per frame.
+  let [open, sent] = [true, null];
+  const nextFrame = oncePerFrame(() => {
+    open = true;
+    if (asked !== sent) request();
+  });
+  const request = () => {
+    if (!open) return;
+    open = false;
+    send((sent = asked));
+    nextFrame();
+  };
   const shown = (x) => {
     output.textContent = scale.write(x);
     if (spec.unit) output.append(make("span", { class: "mlphys-unit" }, ` ${spec.unit}`));
