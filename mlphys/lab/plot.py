@@ -106,10 +106,9 @@ class Plot(Live):
 
     def to_html(self) -> str:
         """The figure for a page without a kernel: drawn if the page has plotly.js, else its description."""
-        figure = json.dumps(
-            {"data": _printable(self.traces), "layout": _printable(self.axes) | {"height": self.height}},
-            separators=(",", ":"),
-        ).replace("</", "<\\/")
+        layout = {"height": self.height, "font": {"size": 15}, "margin": {"t": 48, "r": 16}} | _printable(self.axes)
+        figure = json.dumps({"data": _printable(self.traces), "layout": layout}, separators=(",", ":"))
+        figure = figure.replace("</", "<\\/")
         return _HTML.format(words=html.escape(self._words()), figure=figure)
 
     def _words(self) -> str:
