@@ -12,13 +12,12 @@ from mlphys.lab.player import Player
 
 
 class Header(anywidget.AnyWidget):
-    """Title, question and the help on keys; names the app for screen readers."""
+    """Title and question; names the app for screen readers."""
 
     _esm = theme.script("app")
 
     title = traitlets.Unicode().tag(sync=True)
     question = traitlets.Unicode().tag(sync=True)
-    shortcuts: traitlets.List = traitlets.List().tag(sync=True)
 
 
 class App(ipywidgets.VBox):
@@ -44,12 +43,9 @@ class App(ipywidgets.VBox):
         also: Sequence[ipywidgets.Widget] = (),
     ):
         self.player = player
-        keys = [] if player is None else [["space", "run or stop"], ["s", "one step"]]
-        if player is not None and player.can_reset:
-            keys.append(["r", "reset"])
         knobs = [] if controls is None else [controls] if isinstance(controls, ipywidgets.Widget) else list(controls)
         sections = [
-            _box("head", [Header(title=title, question=question, shortcuts=keys)]),
+            _box("head", [Header(title=title, question=question)]),
             _box("stage", [box for box in (_box("views", views), _box("plots", plots)) if box.children]),
             _box("desk", [part for part in (player, readouts) if part is not None]),
             _box("knobs", knobs),

@@ -27,9 +27,9 @@ class Plot(Live):
     """A figure that follows the page's theme and takes live updates from any thread.
 
     Arguments: figure, either traces (dicts as plotly knows them, or lists of them as `band` gives) or one plotly `Figure`;
-    x, y, the axis titles with units, like "temperature T (J)" (a figure may bring its own); title; legend, the corner in
-    which it stands, like "bottom left", or "above" the axes; height in CSS pixels; axes, further plotly layout; summary,
-    what the plot shows, in words, for those who cannot see it.
+    x, y, the axis titles with units, like "temperature T (J)" (a figure may bring its own); title; legend, "above"
+    the axes or the corner in which it stands, like "bottom left"; height in CSS pixels; axes, further plotly layout; for
+    those who cannot see it: label, its name (default: title or axes), and summary, what it shows, in words.
     Raises ValueError if an axis has no title. Mathematics is Unicode or HTML: "⟨|m|⟩", "T<sub>c</sub>".
 
     >>> plot = Plot({"x": [1, 2], "y": [0.9, 0.7]}, x="temperature T (J)", y="⟨|m|⟩")
@@ -44,6 +44,7 @@ class Plot(Live):
     axes = traitlets.Dict().tag(sync=True, to_json=lambda value, _widget: _packed(value))
     height = traitlets.Int(400).tag(sync=True)
     summary = traitlets.Unicode("").tag(sync=True)
+    label = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -51,10 +52,11 @@ class Plot(Live):
         x: str = "",
         y: str = "",
         title: str = "",
-        legend: str = "top right",
+        legend: str = "above",
         height: int = 400,
         axes: Mapping[str, Any] | None = None,
         summary: str = "",
+        label: str = "",
     ):
         traces, layout = _parts(figure)
         layout = _merge(layout, axes or {})
@@ -68,7 +70,7 @@ class Plot(Live):
         layout["legend"] = _place(legend) | dict(layout.get("legend", {}))
         if title:
             layout["title"] = {"text": title}
-        super().__init__(traces=traces, axes=layout, height=height, summary=summary)
+        super().__init__(traces=traces, axes=layout, height=height, summary=summary, label=label)
         self._wanted = (traces, layout, summary)
         self._lock = threading.Lock()
 

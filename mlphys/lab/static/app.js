@@ -1,11 +1,8 @@
 function render({ model, el }) {
   adopt(el);
-  const keys = model.get("shortcuts");
   const title = make("h2", {}, model.get("title"));
   const question = make("p", {}, model.get("question"));
-  const help = make("p", { class: "mlphys-keys" });
-  for (const [key, does] of keys) help.append(make("span", {}, make("kbd", {}, key), ` ${does}`));
-  el.append(make("header", { class: "mlphys-header" }, make("div", {}, title, question), help));
+  el.append(make("header", { class: "mlphys-header" }, title, question));
 
   // The app's own element is a box of ipywidgets, which takes no attributes from the kernel.
   const name = () => {

@@ -69,7 +69,7 @@ function slider(spec, id, send) {
     track.append(marks);
   }
   return {
-    parts: [track, output],
+    parts: [output, track],
     set: (x) => {
       input.value = Math.round(scale.position(x));
       shown(x);
@@ -82,13 +82,13 @@ function choice(spec, id, send) {
   for (const option of spec.options) input.append(make("option", { value: option }, option));
   input.addEventListener("change", () => send(input.value));
   const unit = make("span", { class: "mlphys-unit" }, spec.unit);
-  return { parts: [make("div", { class: "mlphys-choice" }, input), unit], set: (x) => (input.value = String(x)) };
+  return { parts: [unit, input], set: (x) => (input.value = String(x)) };
 }
 
 function toggle(spec, id, send) {
   const input = make("input", { type: "checkbox", role: "switch", id, "aria-describedby": `${id}-help` });
   input.addEventListener("change", () => send(input.checked));
-  return { parts: [make("div", { class: "mlphys-choice" }, input), make("span")], set: (x) => (input.checked = x) };
+  return { parts: [make("span"), input], set: (x) => (input.checked = x) };
 }
 
 const KINDS = { range: slider, choice, switch: toggle };

@@ -16,7 +16,7 @@ function render({ model, el }) {
   const send = (action) => model.send({ action });
   const button = (action, text, key) => {
     const node = make("button", { type: "button", "data-action": action, "aria-keyshortcuts": key, title: `${text} (${key})` });
-    node.append(icon(action), make("span", {}, text));
+    node.append(icon(action), make("span", {}, text), make("kbd", { "aria-hidden": "true" }, key.toLowerCase()));
     return node;
   };
   const run = button("run", "Run", "Space");
@@ -34,7 +34,8 @@ function render({ model, el }) {
     const running = model.get("running");
     group.dataset.running = running;
     run.setAttribute("aria-pressed", running);
-    run.replaceChildren(icon(running ? "stop" : "run"), make("span", {}, running ? "Stop" : "Run"));
+    run.querySelector("svg").replaceWith(icon(running ? "stop" : "run"));
+    run.querySelector("span").textContent = running ? "Stop" : "Run";
     run.title = `${running ? "stop" : "run"} (space)`;
     reset.hidden = !model.get("can_reset");
     rate.textContent = running ? model.get("rate_text") : "";

@@ -62,7 +62,7 @@ function unpack(value, css) {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item, css)]));
 }
 
-function template(css) {
+function template(css, layout) {
   const token = (name) => css.getPropertyValue(`--mlphys-${name}`).trim();
   const [ink, muted, rule, page] = ["ink", "muted", "line", "page"].map(token);
   const axis = {
@@ -78,9 +78,9 @@ function template(css) {
       colorway: [0, 1, 2, 3, 4, 5, 6].map(token),
       colorscale: { sequential: "Cividis", sequentialminus: "Cividis", diverging: "RdBu" },
       hoverlabel: { bgcolor: page, bordercolor: muted, font: { color: ink, size: 15 } },
-      legend: { font: { size: 15 }, bgcolor: `color-mix(in srgb, ${page} 75%, transparent)`, borderwidth: 0 },
+      legend: { font: { size: 15 }, bgcolor: layout.legend?.orientation === "h" ? "rgba(0,0,0,0)" : page, borderwidth: 0 },
       xaxis: axis, yaxis: axis,
-      margin: { l: 64, r: 12, t: 14, b: 56 },
+      margin: { l: 64, r: 12, t: 40, b: 56 },
     },
   };
 }
@@ -101,7 +101,7 @@ function render({ model, el }) {
   function describe() {
     const [layout, traces] = [model.get("axes"), model.get("traces")];
     const names = traces.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => plain(trace.name));
-    const what = plain(layout.title?.text) || `${titled(layout.yaxis)} against ${titled(layout.xaxis)}`;
+    const what = model.get("label") || plain(layout.title?.text) || `${titled(layout.yaxis)} against ${titled(layout.xaxis)}`;
     box.dataset.name = what;
     box.setAttribute("aria-label", [what, names.join(", "), model.get("summary")].filter(Boolean).join(". "));
   }
@@ -117,8 +117,8 @@ function render({ model, el }) {
     try {
       const css = getComputedStyle(box);
       const layout = unpack(model.get("axes"), css);
-      Object.assign(layout, { template: template(css), height: model.get("height"), width: box.clientWidth, uirevision: "kept" });
-      if (layout.title) layout.margin = { t: 50, ...layout.margin };
+      Object.assign(layout, { template: template(css, layout), height: model.get("height"), width: box.clientWidth, uirevision: "kept" });
+      if (layout.title) layout.margin = { t: 74, ...layout.margin };
       await Plotly.react(box, unpack(model.get("traces"), css), layout, {
         displaylogo: false,
         displayModeBar: "hover",
