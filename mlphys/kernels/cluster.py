@@ -7,13 +7,11 @@ Swendsen and Wang 1987, 10.1103/PhysRevLett.58.86; Wolff 1989, 10.1103/PhysRevLe
 and Kopelman 1976, 10.1103/PhysRevB.14.3438.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-from .bits import popcount
-from .generators import rotate_left, unit, xoshiro
+from mlphys.kernels.bits import popcount
+from mlphys.kernels.generators import rotate_left, unit, xoshiro
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
@@ -25,9 +23,9 @@ _FLIP = np.int8(-2)  # s ^ -2 = -s for s = ±1
 def link_threshold(strength):
     """The integer that a random 64-bit word falls short of with probability 1 - exp(-2 strength), strength = β |J|."""
     if strength < 0.25:
-        return np.uint64(-math.expm1(-2.0 * strength) * 2.0**64)
+        return np.uint64(-np.expm1(-2.0 * strength) * 2.0**64)
     # The complement keeps its digits where the probability itself rounds to one.
-    apart = np.uint64(math.exp(-2.0 * strength) * 2.0**64)
+    apart = np.uint64(np.exp(-2.0 * strength) * 2.0**64)
     return _ALL - max(apart, _ONE) + _ONE
 
 
@@ -338,6 +336,6 @@ def _turn(x, fields, beta, stream, parents, pulls, flips):
     for site in range(np.uint64(x.size)):
         root = np.uint64(parents[site])
         if root == site:
-            turns = unit(xoshiro(stream)) < 1.0 / (1.0 + math.exp(2.0 * beta * pulls[site]))
+            turns = unit(xoshiro(stream)) < 1.0 / (1.0 + np.exp(2.0 * beta * pulls[site]))
             flips[site] = np.int8(turns) * _FLIP
         x[site] ^= flips[root]

@@ -12,12 +12,10 @@ in 16 therefore proposes each flip with probability 1/2 only, which keeps detail
 Metropolis et al. 1953, 10.1063/1.1699114; heat bath: Creutz 1980, 10.1103/PhysRevD.21.2308.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-from .generators import philox, unit
+from mlphys.kernels.generators import philox, unit
 
 _BLOCK = 256
 
@@ -31,13 +29,13 @@ def proposes_half(sweep):
 @njit(inline="always")
 def metropolis_flips(word, beta, delta_energy, proposal):
     """Whether a flip that costs `delta_energy`, of probability `proposal`, is made, given a random 64-bit word."""
-    return unit(word) < proposal * math.exp(-beta * max(delta_energy, 0.0))
+    return unit(word) < proposal * np.exp(-beta * max(delta_energy, 0.0))
 
 
 @njit(inline="always")
 def heat_bath_up(word, beta, local_field):
     """Whether a spin in the `local_field` Σ J s' + h is drawn up, given a random 64-bit word."""
-    return unit(word) < 1.0 / (1.0 + math.exp(-2.0 * beta * local_field))
+    return unit(word) < 1.0 / (1.0 + np.exp(-2.0 * beta * local_field))
 
 
 @njit(inline="always")
@@ -115,7 +113,7 @@ def metropolis_sweeps_uniform(spins, neighbours, coupling, field, order, betas, 
     for row in range(len(spins)):
         for column in range(4 * degree + 2):
             cost = 2.0 * (2 * (column % 2) - 1) * (coupling * (column // 2 - degree) + field)
-            table[row, column] = _threshold(math.exp(-betas[row] * max(cost, 0.0)))
+            table[row, column] = _threshold(np.exp(-betas[row] * max(cost, 0.0)))
     return _tabulated_sweeps(spins, neighbours, table, False, order, chains, seed, first_sweep, sweeps)
 
 
@@ -127,14 +125,14 @@ def heat_bath_sweeps_uniform(spins, neighbours, coupling, field, order, betas, c
     for row in range(len(spins)):
         for column in range(4 * degree + 2):
             local_field = coupling * (column // 2 - degree) + field
-            table[row, column] = _threshold(1.0 / (1.0 + math.exp(-2.0 * betas[row] * local_field)))
+            table[row, column] = _threshold(1.0 / (1.0 + np.exp(-2.0 * betas[row] * local_field)))
     return _tabulated_sweeps(spins, neighbours, table, True, order, chains, seed, first_sweep, sweeps)
 
 
 @njit(inline="always")
 def _threshold(probability):
     """The 53-bit integer that `word >> 11` falls short of exactly when `unit(word) < probability`."""
-    return np.uint64(math.ceil(probability * 2.0**53))
+    return np.uint64(np.ceil(probability * 2.0**53))
 
 
 @njit(cache=True, nogil=True)

@@ -146,8 +146,8 @@ def test_enumeration_of_the_test_agrees_with_known_values():
         ((16, 16), TC, "heat bath, uniform", 128, 2000, 3000),
         ((16, 16), TC, "wolff, square", 64, 2000, 100),
         ((16, 16), TC, "swendsen-wang, square", 64, 2000, 100),
-        ((64, 64), TC, "wolff, square", 32, 1000, 150),
-        ((64, 64), TC, "swendsen-wang, square", 32, 1000, 150),
+        ((64, 64), TC, "wolff, square", 32, 700, 150),
+        ((64, 64), TC, "swendsen-wang, square", 32, 700, 150),
         ((3, 70), 2.4, "swendsen-wang, square", 64, 1500, 100),  # a row is one word and a few bits
         ((5, 129), 2.2, "swendsen-wang, square", 32, 1000, 100),
         ((70, 3), 2.4, "wolff, square", 64, 1500, 200),
