@@ -64,29 +64,40 @@ class Server:
 
     def kernels(self) -> dict[str, Path]:
         """The connection files of the kernels that live, by kernel id."""
-        files = sorted(self.scratch.rglob("kernel-*.json"), key=lambda file: file.stat().st_mtime)
-        running = {argument for process in self.kernel_processes() for argument in command_line(process)}
-        return {file.stem.removeprefix("kernel-"): file for file in files if str(file) in running}
+        return {file.stem.removeprefix("kernel-"): file for file in self.kernel_processes()}
 
-    def kernel_processes(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if any("ipykernel" in part for part in command_line(child))]
+    def kernel_processes(self) -> dict[Path, psutil.Process]:
+        """The kernels that live, by connection file."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                for argument in child.cmdline():
+                    if Path(argument).name.startswith("kernel-") and argument.endswith(".json"):
+                        found[Path(argument)] = child
+        return found
 
-    def settle(self, kernels: int, seconds: float = 60) -> None:
-        """Wait until `kernels` kernels have started and come to rest: the warm ones in reserve."""
+    def settle(self, warm: int, seconds: float = 60) -> None:
+        """Wait until `warm` kernels stand in reserve and come to rest, and no other is about to."""
         deadline = time.monotonic() + seconds
-        before = -1.0
+        before: dict[Path, float] = {}
         while time.monotonic() < deadline:
-            processes = self.kernel_processes()
-            used = sum(process.cpu_times().user for process in processes)
-            if len(processes) >= kernels and 0 <= used - before < 0.05:
+            free = {file: process for file, process in self.kernel_processes().items() if not self.has_page(file)}
+            used = {}
+            for file, process in free.items():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    used[file] = process.cpu_times().user
+            if len(used) >= warm and all(now - before.get(file, -1) < 0.05 for file, now in used.items()):
                 return
             before = used
             time.sleep(0.7)
-        raise TimeoutError(f"{len(self.kernel_processes())} of {kernels} kernels after {seconds} s:\n{self.log.read_text()[-3000:]}")
+        raise TimeoutError(f"fewer than {warm} warm kernels after {seconds} s:\n{self.log.read_text()[-3000:]}")
+
+    def has_page(self, file: Path) -> bool:
+        status, _, body = fetch(f"{self.base}/api/kernels/{file.stem.removeprefix('kernel-')}")
+        return status == 200 and json.loads(body)["connections"] > 0
 
     def close(self) -> None:
-        processes = self.kernel_processes()
+        processes = self.kernel_processes().values()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(10)
@@ -139,13 +150,6 @@ def _all(kind): return [widget for widget in list(_widgets.values()) if isinstan
 
     def close(self) -> None:
         self.client.stop_channels()
-
-
-def command_line(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-        return []
 
 
 def fetch(address: str, **headers: str):

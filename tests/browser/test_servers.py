@@ -60,6 +60,7 @@ def test_page_has_title_language_skip_link_and_landmark(voila, context):
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "rendered_cells"
     assert not visit.strangers()
+    visit.close()
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -82,11 +83,13 @@ def test_light_and_dark_page(voila, browser, notebook):
     visit.page.screenshot(path=ARTIFACTS / f"{name}-phone.png", full_page=True)
     wide = visit.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390, f"on a phone the page is {wide} pixels wide"
+    visit.close()
     context.close()
 
 
 def test_theme_in_the_address(voila, context):
     visit = Visit(context, f"{voila.base}/?theme=dark")
+    visit.page.wait_for_load_state()
     visit.page.get_by_role("button", name="Light page").wait_for()
     assert brightness(visit) < 0.2
     assert not visit.complaints()

@@ -1,6 +1,5 @@
 """Many pages at once, pages that come late, pages that vanish."""
 
-import contextlib
 import time
 
 from servers import Probe
@@ -34,6 +33,7 @@ def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
         assert visit.page.evaluate(EMPTY) == 0, "a plot is empty"
         assert not visit.complaints()
         assert not visit.strangers()
+        visit.close()
     context.close()
 
 
@@ -63,7 +63,7 @@ def test_the_kernel_of_a_closed_page_ends(voila, context):
     visit.wait_until_painted()
     kernel = visit.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
     assert kernel in voila.kernels()
-    visit.page.close(run_before_unload=True)
+    visit.close()
     assert_ends(voila, kernel, seconds=15)
 
 
@@ -74,8 +74,8 @@ def test_the_kernel_of_a_browser_that_vanished_is_reclaimed(voila, context):
     visit.wait_until_painted()
     visit.run(True)
     kernel = visit.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
-    with contextlib.suppress(Exception):
-        visit.page.goto("about:blank")
+    visit.close()
+    assert kernel in voila.kernels()
     assert_ends(voila, kernel, seconds=60)
 
 

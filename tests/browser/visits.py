@@ -108,4 +108,6 @@ class Visit:
         raise TimeoutError("the page is still being repainted 20 s after its player was stopped")
 
     def close(self) -> None:
-        self.page.close(run_before_unload=False)
+        """Leave as a visitor does, which ends the kernel."""
+        self.page.goto("about:blank")
+        self.page.close()

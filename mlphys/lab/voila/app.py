@@ -20,9 +20,15 @@ REFILL_DELAY = 10.0
 
 
 class PageHandler(TornadoVoilaHandler):
-    """Use warm kernels for any theme: the page chooses between light and dark by itself."""
+    """Voila's page of a notebook, mended in two places."""
+
+    async def get(self, path=None):
+        # The page's farewell, which ends its kernel, is refused without this cookie, and Voila sets it on its list page alone.
+        _ = self.xsrf_token
+        await super().get(path)
 
     def should_use_rendered_notebook(self, notebook_data, pool_size, template_name, theme, request_args):
+        # A warm kernel serves any theme: the page itself chooses between light and dark.
         return super().should_use_rendered_notebook(notebook_data, pool_size, template_name, None, request_args)
 
 
@@ -43,7 +49,8 @@ class Dashboards(Voila):
         config.Voila.open_browser = browser
         config.Voila.log_level = logging.ERROR
         config.Voila.root_dir = str(directory)
-        config.Voila.tornado_settings = {"compress_response": True}
+        # Over a network compression pays; on this machine it would only keep the one thread of the server busy.
+        config.Voila.tornado_settings = {"compress_response": host not in ("127.0.0.1", "::1", "localhost")}
         config.VoilaConfiguration.template = TEMPLATE
         config.VoilaConfiguration.allow_template_override = "NO"
         config.VoilaConfiguration.classic_tree = True
