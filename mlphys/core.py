@@ -254,7 +254,7 @@ class Chain:
                     "ess_per_second": estimate.ess / seconds if self.exact and seconds > 0 else np.nan,
                     "rhat": stats.split_rhat(series[:, members]),
                 }
-                rows[(1 / beta, name)] = row
+                rows[(round(float(1 / beta), 12), name)] = row
         columns = ["mean", "error", "tau", "tau_error", "ess", "ess_per_second", "rhat", "note"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         table.index = pd.MultiIndex.from_tuples(rows, names=["temperature", "observable"])
