@@ -19,12 +19,13 @@ function render({ model, el }) {
   const figure = make("figure", { class: "mlphys-lattice" }, canvas, caption);
   el.append(figure);
   const sites = document.createElement("canvas");
+  let room = 0;
 
   // Pixels that are whole multiples of a site where that costs little size; else drawn larger and scaled down smoothly,
   // so that no row of sites looks thicker than its neighbour.
   function fit(rows, columns) {
     const screen = window.devicePixelRatio || 1;
-    const widest = Math.min(figure.clientWidth, model.get("size"), 0.74 * window.innerHeight);
+    const widest = Math.min(room, model.get("size"), 0.74 * window.innerHeight);
     const width = Math.max(1, Math.min(widest, (widest * columns) / rows));
     const exact = (width * screen) / columns;
     const crisp = Math.floor(exact);
@@ -42,7 +43,7 @@ function render({ model, el }) {
   function paint() {
     const [rows, columns] = [model.get("rows"), model.get("columns")];
     const pixels = bytesOf(model.get("pixels"));
-    if (pixels.length !== rows * columns) return;
+    if (pixels.length !== rows * columns || !room) return;
     const palette = new Uint32Array(256);
     model.get("palette").forEach((hex, i) => {
       const rgb = parseInt(hex.slice(1), 16);
@@ -75,7 +76,10 @@ function render({ model, el }) {
     listen(model, "change:pixels change:frame change:palette", request),
     listen(model, "change:caption change:label change:rows change:columns", describe),
   ];
-  const resized = new ResizeObserver(request);
+  const resized = new ResizeObserver(() => {
+    room = figure.clientWidth;
+    request();
+  });
   resized.observe(figure);
   describe();
   request();
