@@ -50,7 +50,7 @@ class Measured:
         unit = f" {self.unit}" if self.unit else ""
         return (
             f"{self.name}: {with_error(self.value, self.error)}{unit}, exact {self._exact_text()}{unit}, "
-            f"deviation {self.deviation:+.1f} σ"
+            f"deviation {sigmas(self.deviation)} σ"
         )
 
     def _repr_html_(self) -> str:
@@ -118,6 +118,15 @@ def measured_table(rows: Iterable[Any], unit: str = "") -> MeasuredTable:
     return table
 
 
+def sigmas(deviation: float) -> str:
+    """A deviation to one digit, without a negative zero.
+
+    >>> sigmas(-0.01), sigmas(-1.27)
+    ('+0.0', '-1.3')
+    """
+    return f"{round(deviation, 1) + 0.0:+.1f}"
+
+
 def minus(number: str) -> str:
     """The number with a real minus sign, for display."""
     return number.replace("-", "−")
@@ -140,7 +149,7 @@ def _table(rows: Sequence[Measured]) -> str:
             html.escape(row.name),
             f"<strong>{minus(with_error(row.value, row.error))}</strong>{unit}",
             f"{minus(row._exact_text())}{unit}",
-            f"{_gauge(row.deviation)} {minus(f'{row.deviation:+.1f}')} σ",
+            f"{_gauge(row.deviation)} {minus(sigmas(row.deviation))} σ",
         )
         body += f'<tr style="{rule}">' + "".join(f'<td style="{cell}">{text}</td>' for text in texts) + "</tr>"
     style = "border-collapse:collapse;font-size:16px;line-height:1.4;font-variant-numeric:tabular-nums;margin:6px 0"

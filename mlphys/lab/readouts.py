@@ -8,7 +8,7 @@ import traitlets
 
 from mlphys.lab import theme
 from mlphys.lab.live import Live
-from mlphys.lab.measurement import level, minus, split, with_error
+from mlphys.lab.measurement import level, minus, sigmas, split, with_error
 
 
 class Readouts(Live):
@@ -70,5 +70,5 @@ def _texts(value: Any) -> dict[str, str]:
         texts["exact"] = minus(f"{exact:.5g}")
         if error > 0 and math.isfinite(mean):
             deviation = (mean - exact) / error
-            texts |= {"deviation": minus(f"{deviation:+.1f} σ"), "level": level(deviation)}
+            texts |= {"deviation": minus(f"{sigmas(deviation)} σ"), "level": level(deviation)}
     return texts
