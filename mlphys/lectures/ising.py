@@ -7,21 +7,27 @@ import numpy as np
 
 import mlphys as mp
 from mlphys.core import State
-from mlphys.exact import kaufman, onsager
+from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE, kaufman, onsager
 from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, controls, line, markers
 from mlphys.lectures.ising_exercises import exercises
+from mlphys.lectures.ising_experiments import SAMPLERS, dynamic_exponent, heat_capacity, slowing_down, yardstick
 from mlphys.lectures.sizes import choose
 from mlphys.stats import ChainTooShort, Estimate, jackknife
 
-__all__ = ["CRITICAL_TEMPERATURE", "SAMPLERS", "app", "exercises", "sizes", "trap"]
+__all__ = [
+    "CRITICAL_TEMPERATURE",
+    "SAMPLERS",
+    "app",
+    "dynamic_exponent",
+    "exercises",
+    "heat_capacity",
+    "sizes",
+    "slowing_down",
+    "trap",
+    "yardstick",
+]
 
-CRITICAL_TEMPERATURE = 2 / np.log(1 + np.sqrt(2))
-SAMPLERS = {
-    "Metropolis": mp.Metropolis,
-    "heat bath": mp.HeatBath,
-    "Wolff": mp.Wolff,
-    "Swendsen–Wang": mp.SwendsenWang,
-}
+CRITICAL_TEMPERATURE = float(SQUARE_CRITICAL_TEMPERATURE)
 QUANTITIES = {
     "magnetisation": ("magnetisation ⟨|m|⟩ per site", "∞ (Onsager, Yang)"),
     "energy": ("energy ⟨e⟩ per site (J)", "this lattice (Kaufman)"),
@@ -48,7 +54,7 @@ class Sizes:
 
 
 _SIZES = {
-    "ci": Sizes(64, 8, 16, 400, (4, 8, 16), 2000, (8, 16), 1000),
+    "ci": Sizes(64, 8, 16, 400, (8, 16, 32), 2000, (8, 16), 1000),
     "lecture": Sizes(256, 16, 32, 2000, (8, 16, 32, 64), 4000, (16, 32, 64), 2000),
     "full": Sizes(512, 64, 64, 10000, (8, 16, 32, 64, 128), 10000, (16, 32, 64, 128, 256), 10000),
 }
@@ -117,7 +123,7 @@ def app(size: str | None = None) -> App:
     """The live magnet: drag the temperature and see it melt, beside the exact solution."""
     chosen = sizes(size)
     knobs = controls(
-        temperature=Control(1.0, 4.0, 2.0, step=0.01, label="temperature T", unit="J", marks={CRITICAL_TEMPERATURE: "Tc"}),
+        temperature=Control(1.0, 4.0, 2.0, step=0.01, label="temperature T", unit="J", marks={CRITICAL_TEMPERATURE: "T_c"}),
         side=Choice(["64", "128", "256", "512"], str(chosen.live), label="lattice side L"),
         sampler=Choice(list(SAMPLERS), "Metropolis", label="sampler"),
         sweeps=Choice(["1", "4", "16", "64"], "1", label="sweeps per frame"),
@@ -229,7 +235,7 @@ def trap(size: str | None = None) -> App:
     side, copies = (32, 16) if sizes(size).live < 256 else (64, 16)
     model = mp.Ising(mp.square(side))
     knobs = controls(
-        temperature=Control(1.5, 4.0, 2.6, step=0.01, label="temperature T", unit="J", marks={CRITICAL_TEMPERATURE: "Tc"}),
+        temperature=Control(1.5, 4.0, 2.6, step=0.01, label="temperature T", unit="J", marks={CRITICAL_TEMPERATURE: "T_c"}),
         shared=True,
     )
     view = LatticeView(rows=side, columns=2 * side + 2, caption="two of the copies, side by side")

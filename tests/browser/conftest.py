@@ -57,7 +57,7 @@ def chromium() -> str:
     path = path or find_chromium()
     if path:
         return path
-    text = f"no Chromium for the browser tests ({why}); install it: apt-get install chromium, or set MLPHYS_CHROMIUM to its path"
+    text = f"no Chromium for the browser tests ({why}): apt-get install chromium, or set MLPHYS_CHROMIUM to its path"
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(text)
     pytest.skip(text)

@@ -25,13 +25,14 @@ class Subject:
 
     def _kernel_id(self) -> str:
         if self.server.command == "dashboards":
-            return self.visit.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
+            return self.visit.look("kernelId")
         sessions = json.loads(fetch(f"{self.server.base}/api/sessions?token={TOKEN}")[2])
         return next(session["kernel"]["id"] for session in sessions if session["path"] == self.notebook)
 
     def controls(self) -> dict[str, dict]:
         """Of each control: its kind, what it holds now, and what it holds at its low and high end."""
-        parts = self.probe.ask("[[part, widget.values()[part['name']]] for widget in _all(Controls) for part in widget.specification]")
+        pairs = "[part, widget.values()[part['name']]]"
+        parts = self.probe.ask(f"[{pairs} for widget in _all(Controls) for part in widget.specification]")
         ends = {"range": lambda p: (p["low"], p["high"]), "choice": lambda p: (p["options"][0], p["options"][-1])}
         found = {}
         for part, start in parts:

@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 from subjects import SUBJECTS, Subject
 
-PLOTTED = """() => [...document.querySelectorAll('[data-mlphys="plot"]')].map(plot => ({
-    name: plot.dataset.name,
-    points: plot.data.map(trace => [...(trace.y ?? [])].map(Number)),
-    drawn: plot.querySelectorAll('.main-svg').length,
-}))"""
-
 
 @pytest.fixture(scope="module", params=SUBJECTS, ids=["-".join(subject) for subject in SUBJECTS])
 def subject(request, browser):
@@ -35,13 +29,8 @@ def test_canvas_pixels_are_the_palette_at_each_site(subject):
     """The checksum speaks of bytes received; this looks at the colours on the canvas itself."""
     subject.visit.come_to_rest()
     canvas = subject.visit.parts("lattice").first
-    shown = canvas.evaluate(
-        """canvas => {
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            return { width: canvas.width, height: canvas.height, pixels: btoa(Array.from(data, x => String.fromCharCode(x)).join("")) };
-        }"""
-    )
-    pixels = np.frombuffer(base64.b64decode(shown["pixels"]), np.uint8).reshape(shown["height"], shown["width"], 4)
+    shown = canvas.evaluate("canvas => look.pixels(canvas)")
+    pixels = np.frombuffer(base64.b64decode(shown["data"]), np.uint8).reshape(shown["height"], shown["width"], 4)
     checksum = canvas.get_attribute("data-checksum")
     held = subject.probe.ask(
         f"next([view.array().tolist(), view.palette] for view in _all(LatticeView) if view.checksum() == {checksum!r})"
@@ -55,15 +44,15 @@ def test_canvas_pixels_are_the_palette_at_each_site(subject):
 
 def test_plots_show_the_points_that_the_kernel_holds(subject):
     subject.visit.come_to_rest()
-    shown = sorted((plot["points"] for plot in subject.visit.page.evaluate(PLOTTED)), key=repr)
-    held = subject.probe.ask(
-        "[[[float(y) for y in trace.get('y', [])] for trace in plot.traces] for plot in _all(Plot) if plot.comm is not None]"
-    )
-    assert [len(points) for points in shown] == [len(points) for points in sorted(held, key=repr)]
-    for ours, theirs in zip(shown, sorted(held, key=repr), strict=True):
+    plots = subject.visit.look("plots")
+    shown = sorted((plot["points"] for plot in plots), key=repr)
+    points = "[[float(y) for y in trace.get('y', [])] for trace in plot.traces]"
+    held = sorted(subject.probe.ask(f"[{points} for plot in _all(Plot)]"), key=repr)
+    assert [[len(trace) for trace in plot] for plot in shown] == [[len(trace) for trace in plot] for plot in held]
+    for ours, theirs in zip(shown, held, strict=True):
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
-    assert all(plot["drawn"] for plot in subject.visit.page.evaluate(PLOTTED))
+    assert all(plot["drawn"] for plot in plots)
 
 
 def drive(keyboard, row, control: dict, wanted: str, starts: dict[str, int]) -> None:
@@ -87,8 +76,7 @@ def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject, late_ed
     controls = subject.controls()
     rows = subject.visit.parts("control")
     assert sorted(controls) == sorted(rows.evaluate_all("rows => rows.map(row => row.dataset.name)"))
-    steps = "rows => rows.map(row => [row.dataset.name, row.querySelector('input, select')]).map(([name, field]) => [name, field.selectedIndex ?? field.value])"
-    starts = {name: int(step) for name, step in rows.evaluate_all(steps) if controls[name]["kind"] != "switch"}
+    starts = subject.visit.look("steps")
     if late_edit:
         for name, control in controls.items():
             subject.probe.run(
@@ -130,22 +118,18 @@ def test_player_runs_steps_and_resets_by_keyboard(subject):
 def test_tab_reaches_every_control_and_each_has_a_name(subject):
     visit = subject.visit
     app = visit.parts("app").first
-    app.evaluate(
-        """app => app.querySelectorAll("input, select, button").forEach(node => {
-            if (node.offsetParent !== null && !node.disabled) node.dataset.reach = "no";
-        })"""
-    )
+    app.evaluate("app => look.markOperable(app)")
+    wanted = app.locator("[data-reached]").count()
     app.locator("button, input, select").first.focus()
-    wanted = app.locator("[data-reach]").count()
     for _ in range(3 * wanted + 20):
-        visit.page.evaluate("document.activeElement?.dataset && 'reach' in document.activeElement.dataset && (document.activeElement.dataset.reach = 'yes')")
+        visit.look("reach")
         visit.page.keyboard.press("Tab")
-    unreached = app.locator('[data-reach="no"]').evaluate_all("nodes => nodes.map(node => node.outerHTML.slice(0, 120))")
+    unreached = app.locator('[data-reached="no"]').evaluate_all("nodes => nodes.map(node => node.outerHTML.slice(0, 120))")
     assert wanted and not unreached
     tree = visit.page.context.new_cdp_session(visit.page)
     tree.send("DOM.getDocument")
     for i in range(wanted):
-        node = app.locator("[data-reach]").nth(i)
+        node = app.locator("[data-reached]").nth(i)
         node.evaluate("node => window.looked = node")
         found = tree.send("Runtime.evaluate", {"expression": "window.looked"})["result"]["objectId"]
         answer = tree.send("Accessibility.getPartialAXTree", {"objectId": found, "fetchRelatives": False})["nodes"][0]
@@ -156,5 +140,5 @@ def test_nothing_left_the_machine_and_plotly_travelled_once(subject):
     assert not subject.visit.strangers()
     assert sum("plotly.min.js" in url for url in subject.visit.requests) == 1
     assert not subject.visit.complaints()
-    largest = max(size for _, size in subject.visit.messages)
+    largest = max(subject.visit.received)
     assert largest < 1_000_000, f"a websocket message of {largest} bytes: does plotly.js come from the kernel?"

@@ -1,15 +1,12 @@
-"""The servers themselves: plotly.js from here and cached, a template that is checked, quick to start, a page in both themes."""
+"""The servers themselves: plotly.js from here and cached, a checked template, a quick start, pages in both themes."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from servers import TOKEN, Server, fetch
 from subjects import NOTEBOOKS
-from visits import Visit
-
-ARTIFACTS = Path(__file__).parent.parent.parent / "artifacts"
+from visits import ARTIFACTS, Visit
 
 
 @pytest.fixture(params=["voila", "jupyterlab"])

@@ -1,44 +1,12 @@
 """How fast an app answers: first paint, frames per second, from slider to picture, bytes. Thresholds are the issue's."""
 
+import itertools
 import json
 import statistics
 
 import pytest
 from subjects import NOTEBOOKS, Subject
 from visits import Visit
-
-FRAMES = """async seconds => {
-    const canvas = document.querySelector('[data-mlphys="lattice"]');
-    const times = [];
-    const watch = new MutationObserver(() => times.push(performance.now()));
-    watch.observe(canvas, { attributes: true, attributeFilter: ["data-frame"] });
-    await new Promise(done => setTimeout(done, 1000 * seconds));
-    watch.disconnect();
-    return times;
-}"""
-
-# Moves the temperature slider by ten steps and waits until the ruler in the picture's first row says so.
-LATENCY = """async () => {
-    const canvas = document.querySelector('[data-mlphys="lattice"]');
-    const slider = document.querySelector('[data-mlphys="control"][data-name="temperature"] input');
-    const columns = 256;
-    const ruler = () => {
-        const scale = canvas.width / columns;
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
-        let up = 0;
-        for (let i = 0; i < columns; i++) up += data[4 * Math.floor((i + 0.5) * scale)] > 128;
-        return up;
-    };
-    const step = slider.valueAsNumber > 50 ? -10 : 10;
-    slider.value = slider.valueAsNumber + step;
-    const began = performance.now();
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-    while (ruler() !== slider.valueAsNumber) {
-        if (performance.now() - began > 5000) return Infinity;
-        await new Promise(requestAnimationFrame);
-    }
-    return performance.now() - began;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +22,8 @@ def running(voila, browser):
 
 def frame_rate(visit: Visit, seconds: float = 4) -> float:
     """Frames per second from the median distance of two."""
-    times = visit.page.evaluate(FRAMES, seconds)
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    times = visit.look("frameTimes", seconds)
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     return 1000 / statistics.median(gaps) if gaps else 0.0
 
 
@@ -71,9 +39,10 @@ def test_live_lattice_at_256_squared_at_30_frames_per_second(running, record_pro
 
 
 def test_under_100_ms_from_slider_to_picture_while_it_runs(running, record_property):
+    columns = running.probe.ask("workbench.ROWS")
     attempts = []
     for _ in range(3):
-        attempts.append(statistics.median(running.visit.page.evaluate(LATENCY) for _ in range(15)))
+        attempts.append(statistics.median(running.visit.look("sliderToPicture", columns) for _ in range(15)))
         if attempts[-1] < 100:
             break
     record_property("slider_to_picture_ms", attempts)
@@ -90,8 +59,8 @@ def test_first_paint_under_5_s_and_1_mb_with_a_warm_kernel(voila, browser, noteb
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         visit = Visit(context, voila.page(notebook))
         visit.wait_until_painted()
-        painted = visit.page.evaluate("window.firstPaint")
-        received = sum(size for _, size in visit.messages)
+        painted = visit.look("firstPaint")
+        received = sum(visit.received)
         visit.close()
         context.close()
         attempts.append(max(painted.values()) / 1000)

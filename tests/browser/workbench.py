@@ -52,4 +52,5 @@ def app() -> App:
     player = Player(step, rate=60, reset=history.clear, unit="frames/s")
     knobs.observe(lambda change: None if player.running else view.show(picture()), "temperature")
     view.show(picture())
-    return App("Workbench", "Does every part work?", views=[view], plots=[trace, curve], controls=knobs, player=player, readouts=readouts)
+    parts = {"views": [view], "plots": [trace, curve], "controls": knobs, "player": player, "readouts": readouts}
+    return App("Workbench", "Does every part work?", **parts)

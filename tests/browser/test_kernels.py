@@ -1,0 +1,52 @@
+"""The rule by which kernels of abandoned pages end, without a browser."""
+
+import asyncio
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+IDLE = 60
+
+
+@pytest.fixture
+def manager():
+    from mlphys.lab.voila.kernels import PatientKernelManager
+
+    class Recorder(PatientKernelManager):
+        ended: list[str] = []
+
+        async def shutdown_kernel(self, kernel_id, *args, **kwargs):
+            self.ended.append(kernel_id)
+
+    manager = Recorder(cull_idle_timeout=IDLE)
+    spec = SimpleNamespace(metadata={})
+    manager._kernels["k"] = SimpleNamespace(kernel_spec=spec, kernel_name="python3", execution_state="idle", last_activity=None)
+    return manager
+
+
+def look(manager, seconds_idle: float, connections: int) -> list[str]:
+    from jupyter_server._tz import utcnow
+
+    manager._kernels["k"].last_activity = utcnow() - timedelta(seconds=seconds_idle)
+    manager._kernel_connections["k"] = connections
+    asyncio.run(manager.cull_kernel_if_idle("k"))
+    return manager.ended
+
+
+def test_warm_kernel_that_has_waited_long_survives_until_its_page_connects(manager):
+    assert look(manager, seconds_idle=3600, connections=0) == []
+
+
+def test_kernel_of_a_visitor_who_only_watches_survives_a_dropped_connection(manager):
+    assert look(manager, seconds_idle=3600, connections=1) == []
+    asyncio.run(manager.cull_kernel_if_idle("k"))
+    manager._kernel_connections["k"] = 0
+    asyncio.run(manager.cull_kernel_if_idle("k"))
+    assert manager.ended == []
+
+
+def test_kernel_without_a_page_ends_when_its_time_is_over(manager):
+    look(manager, seconds_idle=0, connections=0)
+    assert look(manager, seconds_idle=IDLE - 1, connections=0) == []
+    assert look(manager, seconds_idle=IDLE + 1, connections=0) == ["k"]
