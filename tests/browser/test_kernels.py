@@ -11,17 +11,19 @@ IDLE = 60
 
 @pytest.fixture
 def manager():
+    """A manager of one kernel, "k", that only notes which kernels it would end."""
     from mlphys.lab.voila.kernels import PatientKernelManager
 
-    class Recorder(PatientKernelManager):
-        ended: list[str] = []
+    ended: list[str] = []
 
+    class Recorder(PatientKernelManager):
         async def shutdown_kernel(self, kernel_id, *args, **kwargs):
-            self.ended.append(kernel_id)
+            ended.append(kernel_id)
 
     manager = Recorder(cull_idle_timeout=IDLE)
+    manager.ended = ended
     spec = SimpleNamespace(metadata={})
-    manager._kernels["k"] = SimpleNamespace(kernel_spec=spec, kernel_name="python3", execution_state="idle", last_activity=None)
+    manager._kernels["k"] = SimpleNamespace(kernel_spec=spec, kernel_name="python3", execution_state="idle")
     return manager
 
 

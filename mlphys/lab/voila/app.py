@@ -11,6 +11,7 @@ from voila.exporter import VoilaExporter
 from voila.tornado.handler import TornadoVoilaHandler
 
 from mlphys.lab.serve import plotly_route
+from mlphys.lab.voila.kernels import PatientKernelManager
 
 TEMPLATE = "mlphys"
 # Widgets need these two; every further extension of JupyterLab would only make the page slower.
@@ -23,7 +24,7 @@ class PageHandler(TornadoVoilaHandler):
     """Voila's page of a notebook, mended in two places."""
 
     async def get(self, path=None):
-        # The page's farewell, which ends its kernel, is refused without this cookie, and Voila sets it on its list page alone.
+        # The page's farewell, which ends its kernel, is refused without this cookie; Voila sets it on its list page alone.
         _ = self.xsrf_token
         await super().get(path)
 
@@ -56,6 +57,7 @@ class Dashboards(Voila):
         config.VoilaConfiguration.classic_tree = True
         config.VoilaConfiguration.show_tracebacks = True
         config.VoilaConfiguration.extension_allowlist = EXTENSIONS
+        config.VoilaConfiguration.multi_kernel_manager_class = PatientKernelManager
         config.VoilaConfiguration.preheat_kernel = warm
         config.VoilaConfiguration.default_pool_size = 1
         config.VoilaKernelManager.fill_delay = REFILL_DELAY
