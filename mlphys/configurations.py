@@ -34,12 +34,12 @@ class Strips:
     """
 
     words: np.ndarray
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     transposed: bool = False
     staggered: bool = False
 
     @classmethod
-    def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Strips":
+    def pack(cls, spins: np.ndarray, shape: tuple[int, ...], staggered: bool = False) -> "Strips":
         """Pack int8 spins `(chains, n_sites)`; one of the sides must be divisible by 128."""
         from mlphys.kernels import bitplanes
 
@@ -80,12 +80,12 @@ class Replicas:
     """
 
     words: np.ndarray
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     chains: int
     staggered: bool = False
 
     @classmethod
-    def pack(cls, spins: np.ndarray, shape: tuple[int, int], staggered: bool = False) -> "Replicas":
+    def pack(cls, spins: np.ndarray, shape: tuple[int, ...], staggered: bool = False) -> "Replicas":
         """Pack int8 spins `(chains, n_sites)`; both sides must be even."""
         from mlphys.kernels import bitplanes
 
@@ -113,7 +113,7 @@ class Replicas:
 KINDS = {kind.__name__: kind for kind in (Sites, Strips, Replicas)}
 
 
-def _grid(spins: np.ndarray, shape: tuple[int, int], staggered: bool) -> np.ndarray:
+def _grid(spins: np.ndarray, shape: tuple[int, ...], staggered: bool) -> np.ndarray:
     grid = np.ascontiguousarray(spins, dtype=np.int8).reshape(-1, *shape)
     return grid * _signs(shape) if staggered else grid
 
@@ -129,7 +129,7 @@ def _signs(shape: tuple[int, ...]) -> np.ndarray:
     return np.where((rows + columns) % 2, -1, 1).astype(np.int8)
 
 
-def _split_sums(sums: np.ndarray, shape: tuple[int, int], staggered: bool) -> tuple[np.ndarray, np.ndarray]:
+def _split_sums(sums: np.ndarray, shape: tuple[int, ...], staggered: bool) -> tuple[np.ndarray, np.ndarray]:
     """From (unequal bonds, up on the even, up on the odd sublattice) to (unsatisfied bonds, sum of spins)."""
     half = shape[0] * shape[1] // 2
     even, odd = 2 * sums[:, 1] - half, 2 * sums[:, 2] - half

@@ -152,7 +152,8 @@ def _reproducible(sampler: Sampler, temperature: float, chains: int, seed: int) 
         _advance(sampler, sampler.init(chains, temperature, s, start="random"), 5) for s in (seed, seed, seed + 1)
     )
     same, different = np.array_equal(first, again), not np.array_equal(first, other)
-    detail = f"same seed, {'same' if same else 'another'} result; other seed, {'another' if different else 'the same'} result"
+    words = {True: "the same", False: "another"}
+    detail = f"same seed, {words[same]} result; other seed, {words[not different]} result"
     return Verdict("reproducible", same and different, detail)
 
 

@@ -58,7 +58,7 @@ class State:
         """Write everything to `path`; a run resumed from it continues bit for bit."""
         header, arrays = _pack(self)
         body = io.BytesIO()
-        np.savez(body, **arrays)
+        np.savez(body, allow_pickle=False, **arrays)
         head = json.dumps({**header, "sha256": hashlib.sha256(body.getvalue()).hexdigest()}).encode()
         # Written beside its place and moved there, so that a crash never leaves half a state.
         unfinished = Path(f"{path}.unfinished")

@@ -134,7 +134,8 @@ class Ising(Hamiltonian):
     def _energy_and_magnetisation(self, configuration) -> tuple[np.ndarray, np.ndarray]:
         """Energy and magnetisation per site of each chain, `(chains,)` each."""
         n_sites, n_bonds = self.lattice.n_sites, self.lattice.n_bonds
-        if isinstance(configuration, Strips | Replicas):
+        # Packed words are only ever made of a model with one coupling.
+        if isinstance(configuration, Strips | Replicas) and isinstance(self.coupling, float):
             unsatisfied, total = configuration.sums()
             return -abs(self.coupling) * (n_bonds - 2 * unsatisfied) / n_sites, total / n_sites
         from mlphys.kernels import spins

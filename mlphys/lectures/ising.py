@@ -8,7 +8,7 @@ import numpy as np
 import mlphys as mp
 from mlphys.core import State
 from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE, kaufman, onsager
-from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, controls, line, markers
+from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
 from mlphys.lectures.ising_exercises import exercises
 from mlphys.lectures.ising_experiments import SAMPLERS, dynamic_exponent, heat_capacity, slowing_down, yardstick
 from mlphys.lectures.sizes import choose
@@ -68,7 +68,7 @@ def sizes(name: str | None = None) -> Sizes:
 class Magnet:
     """One lattice that runs live, and what was measured on it since its last change."""
 
-    MEMORY = 2**14
+    MEMORY, TUNING = 2**14, 200
 
     def __init__(self, side: int, sampler: str, temperature: float, start: str = "ordered", seed: int = 1):
         self.model = mp.Ising(mp.square(side))
@@ -81,7 +81,7 @@ class Magnet:
     def advance(self, sweeps: int) -> None:
         """Go `sweeps` sweeps on and measure."""
         self.sampler.step(self.state, sweeps)
-        if len(self.energy) < 200:
+        if len(self.energy) < self.TUNING:
             self.sampler.adapt(self.state)
         values = self.model.measure(self.state, ("energy", "magnetisation"))
         self.energy.append(float(values["energy"][0]))
@@ -98,7 +98,9 @@ class Magnet:
 
     def estimate(self, quantity: str) -> Estimate | None:
         """The quantity since the last change, its first fifth left out; None while that is too little for an error."""
-        energy, m = (np.array(series)[len(series) // 5 :] for series in (self.energy, self.magnetisation))
+        # Tuning ends with the first measurements, and the lattice has to forget where it came from.
+        first = max(self.TUNING, len(self.energy) // 5)
+        energy, m = (np.array(series)[first:] for series in (self.energy, self.magnetisation))
         if len(energy) < 100:
             return None
         try:
@@ -168,15 +170,15 @@ def app(size: str | None = None) -> App:
         )
 
     def tell() -> None:
-        values: dict[str, object] = {"sweeps": magnet.state.sweep}
+        values: dict[str, object] = {"sweeps": magnet.state.sweep, "heat capacity": None}
         for quantity in QUANTITIES:
             estimate = magnet.estimate(quantity)
             if estimate is not None:
                 visited[quantity, f"L = {magnet.side}", round(magnet.temperature, 2)] = estimate
                 values[quantity] = (estimate.mean, estimate.error, float(magnet.exact(quantity)))
-            else:
-                series = {"energy": magnet.energy, "magnetisation": np.abs(magnet.magnetisation)}.get(quantity)
-                values[quantity] = float(np.mean(series)) if series is not None and len(series) else None
+        if magnet.energy:
+            values.setdefault("energy", float(np.mean(magnet.energy)))
+            values.setdefault("magnetisation", float(np.mean(np.abs(magnet.magnetisation))))
         readouts.update(**values)
 
     def step() -> None:
@@ -191,6 +193,7 @@ def app(size: str | None = None) -> App:
             if change.name == "temperature":
                 magnet.state.temperature = change.new
                 magnet.forget()
+                draw()
             elif change.name in ("side", "sampler", "start"):
                 rebuild()
             else:
@@ -230,56 +233,67 @@ class SharedHeatBath(mp.Sampler):
         return mp.Info()
 
 
+class Copies:
+    """Sixteen magnets that start differently, with shared or with independent random numbers."""
+
+    COUNT, MEMORY = 16, 300
+
+    def __init__(self, side: int, temperature: float, shared: bool, seed: int = 1):
+        model = mp.Ising(mp.square(side))
+        self.sampler = SharedHeatBath(model) if shared else mp.HeatBath(model)
+        self.state = self.sampler.init(self.COUNT, temperature, seed, start="random")
+        self.seed, self.magnetisation = seed, deque([self.spins.mean(1)], maxlen=self.MEMORY)
+
+    @property
+    def spins(self) -> np.ndarray:
+        return self.state.configuration.spins()
+
+    def advance(self) -> None:
+        self.sampler.step(self.state, 1)
+        self.magnetisation.append(self.spins.mean(1))
+
+
 def trap(size: str | None = None) -> App:
     """Copies of one magnet, from different starts, with shared or with independent random numbers."""
-    side, copies = (32, 16) if sizes(size).live < 256 else (64, 16)
-    model = mp.Ising(mp.square(side))
+    side = 64 if sizes(size).live >= 256 else 32
     knobs = controls(
         temperature=Control(1.5, 4.0, 2.6, step=0.01, label="temperature T", unit="J", marks={CRITICAL_TEMPERATURE: "T_c"}),
-        shared=True,
+        shared=Switch(True, label="shared random numbers"),
     )
     view = LatticeView(rows=side, columns=2 * side + 2, caption="two of the copies, side by side")
     plot = Plot(x="time (sweeps)", y="magnetisation m per site", label="magnetisation of the copies")
     readouts = Readouts("distinct copies", "magnetisation")
-    seed, state, series = 0, None, deque(maxlen=300)
-
-    def sampler() -> mp.Sampler:
-        return SharedHeatBath(model) if knobs.shared else mp.HeatBath(model)
-
-    def reset() -> None:
-        nonlocal seed, state
-        seed += 1
-        state = sampler().init(copies, knobs.temperature, seed, start="random")
-        series.clear()
-        show()
+    copies = Copies(side, knobs.temperature, knobs.shared)
 
     def show() -> None:
-        x = state.configuration.spins()
-        pair = np.full((side, 2 * side + 2), 0, np.int8)
+        x, m = copies.spins, np.array(copies.magnetisation)
+        pair = np.zeros((side, 2 * side + 2), np.int8)
         pair[:, :side], pair[:, side + 2 :] = x[0].reshape(side, side), x[1].reshape(side, side)
         view.show(pair)
-        series.append(x.mean(1))
-        distinct = len(np.unique(x, axis=0))
-        m = np.array(series)
-        spread = m[-1].std(ddof=1) / np.sqrt(copies)
-        readouts.update(**{"distinct copies": distinct, "magnetisation": (float(m[-1].mean()), float(spread))})
-        time = np.arange(state.sweep - len(m) + 1, state.sweep + 1)
+        error = m[-1].std(ddof=1) / np.sqrt(copies.COUNT)
+        readouts.update(**{"distinct copies": len(np.unique(x, axis=0)), "magnetisation": (m[-1].mean(), error)})
+        time = np.arange(copies.state.sweep - len(m) + 1, copies.state.sweep + 1)
         plot.update(*(line(time, m[:, k], name=f"copy {k + 1}", colour=k) for k in range(8)))
 
+    def reset() -> None:
+        nonlocal copies
+        copies = Copies(side, knobs.temperature, knobs.shared, copies.seed + 1)
+        show()
+
     def step() -> None:
-        sampler().step(state, 1)
+        copies.advance()
         show()
 
     def changed(change) -> None:
         with player.lock:
             if change.name == "temperature":
-                state.temperature = change.new
+                copies.state.temperature = change.new
             else:
                 reset()
 
     player = Player(step, rate=20, reset=reset, unit="sweeps/s", label="the copies")
     knobs.observe(changed, ["temperature", "shared"])
-    reset()
+    show()
     return App(
         "Sixteen copies, one coin",
         "Sixteen magnets start differently and use the same random numbers. How many independent measurements are they?",

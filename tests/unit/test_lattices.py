@@ -5,7 +5,14 @@ import pytest
 
 import mlphys as mp
 
-LATTICES = [mp.chain(5), mp.chain(6), mp.square(4), mp.square(5, 6), mp.square(2, 4), mp.triangular(4), mp.triangular(6), mp.cubic(3), mp.cubic(4)]
+LATTICES = [mp.chain(5), mp.chain(6), mp.square(4), mp.square(5, 6), mp.square(2, 4)]
+LATTICES += [mp.triangular(4), mp.triangular(6), mp.cubic(3), mp.cubic(4)]
+SHELLS = [
+    (mp.square(6), [4, 4, 4, 8]),
+    (mp.triangular(7), [6, 6, 6, 12]),
+    (mp.cubic(4), [6, 12, 8, 3]),
+    (mp.chain(8), [2, 2, 2, 1]),
+]
 
 
 @pytest.mark.parametrize("lattice", LATTICES, ids=repr)
@@ -35,9 +42,7 @@ def test_translations_keep_the_bonds():
         assert {tuple(sorted(bond)) for bond in moved[lattice.bonds].tolist()} == bonds
 
 
-@pytest.mark.parametrize(
-    "lattice, sizes", [(mp.square(6), [4, 4, 4, 8]), (mp.triangular(7), [6, 6, 6, 12]), (mp.cubic(4), [6, 12, 8, 3]), (mp.chain(8), [2, 2, 2, 1])], ids=repr
-)
+@pytest.mark.parametrize("lattice, sizes", SHELLS, ids=repr)
 def test_shells_have_the_known_coordination(lattice, sizes):
     for k, size in enumerate(sizes, start=1):
         assert len(lattice.shell(k)) == size * lattice.n_sites // 2
