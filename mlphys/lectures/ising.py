@@ -23,6 +23,7 @@ __all__ = [
     "heat_capacity",
     "sizes",
     "slowing_down",
+    "temperature_grid",
     "trap",
     "yardstick",
 ]
@@ -63,6 +64,13 @@ _SIZES = {
 def sizes(name: str | None = None) -> Sizes:
     """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
     return choose(_SIZES, name)
+
+
+def temperature_grid(low: float, high: float) -> np.ndarray:
+    """Temperatures to draw exact curves at, in J: even, and ever denser towards the critical one, where they are steep."""
+    near = np.geomspace(1e-6, 0.1, 40)
+    grid = np.concatenate([np.linspace(low, high, 121), CRITICAL_TEMPERATURE - near, CRITICAL_TEMPERATURE + near])
+    return np.unique(grid[(grid >= low) & (grid <= high)])
 
 
 class Magnet:
@@ -112,6 +120,12 @@ class Magnet:
         except ChainTooShort:
             return None
 
+    @property
+    def looks_infinite(self) -> bool:
+        """Whether the magnetisation of the infinite lattice holds here: the side is many correlation lengths of the order."""
+        beta = 1 / self.temperature
+        return self.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20
+
     def exact(self, quantity: str, temperature=None):
         """The exact value: of this lattice for the energy and heat capacity, of the infinite one for the magnetisation."""
         temperature = self.temperature if temperature is None else temperature
@@ -135,8 +149,8 @@ def app(size: str | None = None) -> App:
     view = LatticeView(rows=chosen.live, columns=chosen.live, caption="spins: light up, dark down")
     readouts = Readouts("sweeps", *QUANTITIES, units={"energy": "J"})
     curve = Plot(x="temperature T (J)", y=QUANTITIES["magnetisation"][0], label="quantity against temperature")
-    history = Plot(x="time (frames)", y="per site", label="history of energy and magnetisation")
-    grid = np.linspace(1.0, 4.0, 121)
+    history = Plot(x="time (frames)", y="m and e (J) per site", label="history of energy and magnetisation")
+    grid = temperature_grid(1.0, 4.0)
     visited: dict[tuple[str, str, float], Estimate] = {}
     magnet = Magnet(chosen.live, "Metropolis", knobs.temperature)
 
@@ -175,7 +189,8 @@ def app(size: str | None = None) -> App:
             estimate = magnet.estimate(quantity)
             if estimate is not None:
                 visited[quantity, f"L = {magnet.side}", round(magnet.temperature, 2)] = estimate
-                values[quantity] = (estimate.mean, estimate.error, float(magnet.exact(quantity)))
+                shown = (estimate.mean, estimate.error, float(magnet.exact(quantity)))
+                values[quantity] = shown if quantity != "magnetisation" or magnet.looks_infinite else shown[:2]
         if magnet.energy:
             values.setdefault("energy", float(np.mean(magnet.energy)))
             values.setdefault("magnetisation", float(np.mean(np.abs(magnet.magnetisation))))
