@@ -122,9 +122,9 @@ class Magnet:
 
     @property
     def looks_infinite(self) -> bool:
-        """Whether the magnetisation of the infinite lattice holds here: the side is many correlation lengths of the order."""
+        """Whether the magnetisation of the infinite lattice holds here: the side is many correlation lengths."""
         beta = 1 / self.temperature
-        return self.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20
+        return bool(self.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20)
 
     def exact(self, quantity: str, temperature=None):
         """The exact value: of this lattice for the energy and heat capacity, of the infinite one for the magnetisation."""
