@@ -53,6 +53,7 @@ comma := ,
 # Kernels are compiled once, here, so that nobody waits for the compiler in front of a class.
 .venv/warm: .venv/course $(KERNELS)
 	@echo "Compiling the kernels (once) ..."
+	@find mlphys -name '*.nb[ic]' -delete
 	@$(BIN)/mlphys warm
 	@touch $@
 

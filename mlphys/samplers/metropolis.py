@@ -87,7 +87,9 @@ class Metropolis(_SingleSpin):
     """The Metropolis algorithm: propose to flip a spin, accept with probability min(1, exp(−β ΔE)).
 
     On a square lattice with even sides, one coupling and no field the spins are packed 64 to a word, with no rounding of
-    the acceptance probability; every other Ising model takes the generic kernel. Raises ValueError for other models.
+    the acceptance probability; every other Ising model takes the generic kernel. One proposal in 256 is left out (on the
+    generic kernel half of them in every sixteenth sweep): accepting every ΔE = 0 in a fixed order is not ergodic on small
+    lattices. Raises ValueError for other models.
     Source: Metropolis et al. 1953 (10.1063/1.1699114); multi-spin coding: Block, Virnau, Preis 2010
     (10.1016/j.cpc.2010.05.005).
 
