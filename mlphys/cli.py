@@ -1,7 +1,6 @@
 """The ``mlphys`` command: ``lab``, ``dashboards``, ``check``, ``warm`` and ``bench``."""
 
 import argparse
-import importlib
 import os
 import subprocess
 import sys
@@ -80,10 +79,9 @@ def dashboards(arguments: argparse.Namespace) -> None:
 
 
 def warm(arguments: argparse.Namespace) -> None:
-    core = importlib.import_module("mlphys.core")
-    if not hasattr(core, "warm"):
-        raise RuntimeError("this version has no kernels to compile (mlphys.core.warm is missing)")
-    core.warm()
+    from mlphys import samplers
+
+    samplers.warm()
 
 
 def check(arguments: argparse.Namespace) -> int:

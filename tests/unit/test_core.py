@@ -177,3 +177,21 @@ def test_damaged_state_file_is_refused(tmp_path):
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match="not a state file"):
         mp.State.load(path)
+
+
+def test_warm_compiles_every_kernel():
+    from numba.core.dispatcher import Dispatcher
+
+    from mlphys.kernels import bitplanes, cluster, generators, multispin, spins
+    from mlphys.samplers import warm
+
+    warm()
+    entries = [
+        kernel
+        for module in (bitplanes, cluster, generators, multispin, spins)
+        for kernel in vars(module).values()
+        if isinstance(kernel, Dispatcher) and not kernel.__name__.startswith("_") and kernel.stats.cache_path
+    ]
+    cached = {kernel.__name__ for kernel in entries if type(kernel._cache).__name__ != "NullCache"}
+    cold = {kernel.__name__ for kernel in entries if kernel.__name__ in cached and not kernel.signatures}
+    assert cached and cold <= {"philox_words"}
