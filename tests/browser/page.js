@@ -23,11 +23,11 @@ window.look = (() => {
     frames: () =>
       Object.fromEntries(["lattice", "plot", "readouts"].flatMap((part) => all(part).map((node, i) => [`${part} ${i}`, Number(node.dataset.frame)]))),
 
-    // The points that each plot has drawn, and whether there is anything to be seen of them.
+    // The points that each plot has drawn, and whether all that has points is there to be seen.
     plots: () =>
       all("plot").map((plot) => ({
         points: plot.data.map((trace) => [...(trace.y ?? [])].map(Number)),
-        drawn: plot.querySelector(".main-svg .trace, .main-svg .hm, .main-svg .plot path") !== null,
+        drawn: plot.querySelector(".main-svg .trace, .main-svg .hm, .main-svg .plot path") !== null || plot.data.every((trace) => !trace.y?.length),
       })),
 
     // The colours on a canvas, as bytes in base 64.

@@ -59,7 +59,8 @@ class Server:
     def page(self, notebook: str, **query: str) -> str:
         """The address of a notebook."""
         place = "/lab/tree/" if self.command == "lab" else "/voila/render/"
-        query = {"token": TOKEN, **query} if self.command == "lab" else query
+        if self.command == "lab":
+            query |= {"token": TOKEN, "reset": ""}  # no tabs of an earlier visit
         return f"{self.base}{place}{notebook}?{urllib.parse.urlencode(query)}"
 
     def kernels(self) -> dict[str, Path]:
@@ -152,10 +153,10 @@ def _all(kind): return [widget for widget in list(_widgets.values()) if isinstan
         self.client.stop_channels()
 
 
-def fetch(address: str, **headers: str):
-    """The answer to a GET: status, headers, body; a status above 399 is an answer, too."""
+def fetch(address: str, method: str = "GET", **headers: str):
+    """The answer to a request: status, headers, body; a status above 399 is an answer, too."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers, method=method), timeout=10) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()

@@ -24,10 +24,11 @@ class Subject:
         self.probe = Probe(server.kernels()[self._kernel_id()])
 
     def _kernel_id(self) -> str:
-        if self.server.command == "dashboards":
-            return self.visit.look("kernelId")
+        return self._session()["kernel"]["id"] if self.server.command == "lab" else self.visit.look("kernelId")
+
+    def _session(self) -> dict:
         sessions = json.loads(fetch(f"{self.server.base}/api/sessions?token={TOKEN}")[2])
-        return next(session["kernel"]["id"] for session in sessions if session["path"] == self.notebook)
+        return next(session for session in sessions if session["path"] == self.notebook)
 
     def controls(self) -> dict[str, dict]:
         """Of each control: its kind, what it holds now, and what it holds at its low and high end."""
@@ -53,6 +54,8 @@ class Subject:
 
     def close(self) -> None:
         self.probe.close()
+        if self.server.command == "lab":
+            fetch(f"{self.server.base}/api/sessions/{self._session()['id']}?token={TOKEN}", method="DELETE")
         self.visit.close()
 
 
