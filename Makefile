@@ -46,7 +46,7 @@ warm: .venv/warm
 # One stamp for each set of extras; pip writes bytecode as it installs, which halves the first import of torch.
 .venv/course .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[course$(if $(filter-out course,$*),$(comma)test)$(if $(filter bench,$*),$(comma)bench)]'
-	@touch $@
+	@touch .venv/course $@
 
 comma := ,
 
@@ -55,7 +55,7 @@ comma := ,
 	@echo "Compiling the kernels (once) ..."
 	@find mlphys -name '*.nb[ic]' -delete
 	@$(BIN)/mlphys warm
-	@touch $@
+	@touch .venv/course $@
 
 clean:
 	rm -rf .venv build dist artifacts *.egg-info .pytest_cache .ruff_cache .mypy_cache

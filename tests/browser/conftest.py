@@ -65,8 +65,9 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def browser(chromium):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
@@ -80,11 +81,11 @@ def context(browser):
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory) -> Path:
-    """Copies of the notebooks under test, so that no server writes into the course."""
+def dashboards(tmp_path_factory) -> Path:
+    """Copies of the dashboards, so that no server writes into the course, and the workbench beside them."""
     import nbformat
 
-    shelf = tmp_path_factory.mktemp("shelf")
+    shelf = tmp_path_factory.mktemp("dashboards")
     for notebook in (ROOT / "course" / "dashboards").glob("*.ipynb"):
         shutil.copy(notebook, shelf)
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -96,19 +97,30 @@ def shelf(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def voila(shelf, tmp_path_factory) -> Iterator:
+def lectures(dashboards, tmp_path_factory) -> Path:
+    """The same with copies of the lectures in a folder."""
+    shelf = tmp_path_factory.mktemp("lectures") / "course"
+    shutil.copytree(dashboards, shelf)
+    (shelf / "lectures").mkdir()
+    for notebook in (ROOT / "course").glob("*.ipynb"):
+        shutil.copy(notebook, shelf / "lectures")
+    return shelf
+
+
+@pytest.fixture(scope="session")
+def voila(dashboards, tmp_path_factory) -> Iterator:
     """Voila with one warm kernel per notebook in reserve."""
     from servers import Server
 
-    server = Server("dashboards", shelf, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20")
+    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20")
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
-def jupyterlab(shelf, tmp_path_factory) -> Iterator:
+def jupyterlab(lectures, tmp_path_factory) -> Iterator:
     from servers import Server
 
-    server = Server("lab", shelf, tmp_path_factory.mktemp("servers") / "lab")
+    server = Server("lab", lectures, tmp_path_factory.mktemp("servers") / "lab")
     yield server
     server.close()

@@ -17,11 +17,20 @@ window.look = (() => {
 
     isPainted: () => [...all("lattice"), ...all("plot")].every((part) => "frame" in part.dataset || "error" in part.dataset),
 
+    // JupyterLab shows [*] beside a cell that waits or runs, [ ] beside one that nobody has run.
+    allCellsHaveRun: () => {
+      const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map((node) => node.innerText.trim());
+      return prompts.length > 0 && prompts.every((text) => /^\[\d+\]/.test(text));
+    },
+
     kernelId: () => JSON.parse(document.getElementById("jupyter-config-data").textContent).kernelId,
 
     // How often each view has been repainted.
     frames: () =>
       Object.fromEntries(["lattice", "plot", "readouts"].flatMap((part) => all(part).map((node, i) => [`${part} ${i}`, Number(node.dataset.frame)]))),
+
+    // Which players run.
+    running: () => all("player").map((player) => player.dataset.running === "true"),
 
     // The points that each plot has drawn, and whether all that has points is there to be seen.
     plots: () =>
@@ -36,13 +45,15 @@ window.look = (() => {
       return { width: canvas.width, height: canvas.height, data: btoa(Array.from(data, (x) => String.fromCharCode(x)).join("")) };
     },
 
-    // Where each slider and each choice stands, counted in steps from its low end.
-    steps: () =>
+    // Of each control by the number of its group and its name: where it stands, counted in steps from its low end.
+    controls: () =>
       Object.fromEntries(
-        all("control").map((row) => {
-          const field = row.querySelector("input, select");
-          return [row.dataset.name, Number(field.selectedIndex ?? field.value)];
-        }),
+        all("controls").flatMap((group, i) =>
+          [...group.querySelectorAll('[data-mlphys="control"]')].map((row) => {
+            const field = row.querySelector("input, select");
+            return [`${i} ${row.dataset.name}`, Number(field.selectedIndex ?? field.value)];
+          }),
+        ),
       ),
 
     // Everything on the page that says something went wrong.

@@ -1,4 +1,4 @@
-"""What is tested: every dashboard on Voila and in JupyterLab, and the workbench on both."""
+"""What is tested: every dashboard and the workbench on Voila and in JupyterLab, and every lecture in JupyterLab."""
 
 import json
 import time
@@ -7,9 +7,11 @@ from pathlib import Path
 from servers import TOKEN, Probe, Server, fetch
 from visits import Visit
 
-DASHBOARDS = Path(__file__).parent.parent.parent / "course" / "dashboards"
-NOTEBOOKS = ["workbench.ipynb", *sorted(path.name for path in DASHBOARDS.glob("*.ipynb"))]
+COURSE = Path(__file__).parent.parent.parent / "course"
+NOTEBOOKS = ["workbench.ipynb", *sorted(path.name for path in COURSE.glob("dashboards/*.ipynb"))]
+LECTURES = [f"lectures/{path.name}" for path in sorted(COURSE.glob("[0-9][0-9]_*.ipynb"))]
 SUBJECTS = [(server, notebook) for server in ("voila", "jupyterlab") for notebook in NOTEBOOKS]
+SUBJECTS += [("jupyterlab", lecture) for lecture in LECTURES]
 
 
 class Subject:
@@ -31,25 +33,34 @@ class Subject:
         return next(session for session in sessions if session["path"] == self.notebook)
 
     def controls(self) -> dict[str, dict]:
-        """Of each control: its kind, what it holds now, and what it holds at its low and high end."""
-        pairs = "[part, widget.values()[part['name']]]"
-        parts = self.probe.ask(f"[{pairs} for widget in _all(Controls) for part in widget.specification]")
+        """Of each control, by number of its group and name: kind, what it holds now, what it holds at its ends."""
+        groups = self.probe.ask("[[widget.specification, widget.values()] for widget in _all(Controls)]")
         ends = {"range": lambda p: (p["low"], p["high"]), "choice": lambda p: (p["options"][0], p["options"][-1])}
         found = {}
-        for part, start in parts:
-            low, high = ends.get(part["kind"], lambda _: (False, True))(part)
-            found[part["name"]] = {"kind": part["kind"], "low": low, "high": high, "start": start}
+        for i, (specification, values) in enumerate(groups):
+            for part in specification:
+                low, high = ends.get(part["kind"], lambda _: (False, True))(part)
+                found[f"{i} {part['name']}"] = {"kind": part["kind"], "low": low, "high": high, "now": values[part["name"]]}
         return found
 
-    def wait_for_value(self, name: str, wanted, seconds: float = 10) -> None:
+    def row(self, key: str):
+        """The control on the page, by number of its group and name."""
+        group, name = key.split()
+        return self.visit.parts("controls").nth(int(group)).locator(f'[data-mlphys="control"][data-name="{name}"]')
+
+    def edit(self, key: str, value) -> None:
+        """Set a control from the kernel's side."""
+        group, name = key.split()
+        self.probe.run(f"setattr(_all(Controls)[{group}], {name!r}, {value!r})")
+
+    def wait_for_value(self, key: str, wanted, seconds: float = 10) -> None:
         """Wait until page and kernel agree that a control stands at `wanted`."""
-        row = self.visit.page.locator(f'[data-mlphys="control"][data-name="{name}"]')
         deadline = time.monotonic() + seconds
         while True:
-            shown, held = row.get_attribute("data-value"), self.controls()[name]["start"]
+            shown, held = self.row(key).get_attribute("data-value"), self.controls()[key]["now"]
             if same(held, wanted) and same(wanted, shown):
                 return
-            assert time.monotonic() < deadline, f"{name} shall be {wanted}; the page shows {shown}, the kernel holds {held}"
+            assert time.monotonic() < deadline, f"{key} shall be {wanted}; the page shows {shown}, the kernel holds {held}"
             time.sleep(0.05)
 
     def close(self) -> None:
@@ -69,9 +80,10 @@ def same(value, other) -> bool:
         return str(value) == str(other)
 
 
-def run_all_cells(visit: Visit) -> None:
-    """Run every cell as a student does: by the menu."""
+def run_all_cells(visit: Visit, seconds: float = 120) -> None:
+    """Run every cell as a student does, by the menu, and wait for the last."""
     visit.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
     visit.page.get_by_text("| Idle").wait_for(timeout=60_000)
     visit.page.get_by_role("menuitem", name="Run", exact=True).click()
     visit.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    visit.page.wait_for_function("look.allCellsHaveRun()", timeout=1000 * seconds)

@@ -55,8 +55,8 @@ def test_plots_show_the_points_that_the_kernel_holds(subject):
     assert all(plot["drawn"] for plot in plots)
 
 
-def drive(keyboard, row, control: dict, wanted: str, starts: dict[str, int]) -> None:
-    """Move one control by keyboard alone to its low end, its high end or where it stood at first."""
+def drive(keyboard, row, control: dict, wanted: str, steps: int) -> None:
+    """Move one control by keyboard alone: to its low end, its high end, or up from its low end by `steps`."""
     field = row.locator("input, select").first
     field.focus()
     if control["kind"] == "switch":
@@ -66,7 +66,7 @@ def drive(keyboard, row, control: dict, wanted: str, starts: dict[str, int]) -> 
         keyboard.press("End")
     else:
         keyboard.press("Home")
-        for _ in range(starts[row.get_attribute("data-name")] if wanted == "start" else 0):
+        for _ in range(steps if wanted == "now" else 0):
             keyboard.press("ArrowRight" if control["kind"] == "range" else "ArrowDown")
 
 
@@ -74,22 +74,18 @@ def drive(keyboard, row, control: dict, wanted: str, starts: dict[str, int]) -> 
 def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject, late_edit):
     subject.visit.come_to_rest()
     controls = subject.controls()
-    rows = subject.visit.parts("control")
-    assert sorted(controls) == sorted(rows.evaluate_all("rows => rows.map(row => row.dataset.name)"))
-    starts = subject.visit.look("steps")
+    steps = subject.visit.look("controls")
+    assert controls.keys() == steps.keys()
     if late_edit:
-        for name, control in controls.items():
-            subject.probe.run(
-                f"[setattr(widget, {name!r}, {control['high']!r}) for widget in _all(Controls) if {name!r} in widget.names]"
-            )
-            subject.wait_for_value(name, control["high"])
+        for key, control in controls.items():
+            subject.edit(key, control["high"])
+            subject.wait_for_value(key, control["high"])
     for _ in range(2):
-        for i in range(rows.count()):
-            name = rows.nth(i).get_attribute("data-name")
-            for wanted in ("low", "high", "start"):
-                drive(subject.visit.page.keyboard, rows.nth(i), controls[name], wanted, starts)
-                subject.wait_for_value(name, controls[name][wanted])
-                assert not subject.visit.complaints(), f"{name} at {wanted}"
+        for key, control in controls.items():
+            for wanted in ("low", "high", "now"):
+                drive(subject.visit.page.keyboard, subject.row(key), control, wanted, steps[key])
+                subject.wait_for_value(key, control[wanted])
+                assert not subject.visit.complaints(), f"{key} at {wanted}"
 
 
 def test_player_runs_steps_and_resets_by_keyboard(subject):

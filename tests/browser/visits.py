@@ -66,16 +66,16 @@ class Visit:
         """Everything that says something went wrong: console, failed requests, tracebacks, error marks."""
         return [*self.errors, *self.failures, *self.look("complaints")]
 
-    def run(self, on: bool) -> None:
-        """Press run or stop unless the first player already does so."""
-        player = self.parts("player").first
+    def run(self, on: bool, which: int = 0) -> None:
+        """Press run or stop unless the player already does so."""
+        player = self.parts("player").nth(which)
         if player.get_attribute("data-running") != str(on).lower():
             player.locator('[data-action="run"]').click()
-            self.wait_for_player(on)
+            self.wait_for_player(on, which)
 
-    def wait_for_player(self, on: bool) -> None:
-        """Wait until the first player runs, or has stopped."""
-        self.page.locator(f'[data-mlphys="player"][data-running="{str(on).lower()}"]').first.wait_for()
+    def wait_for_player(self, on: bool, which: int = 0) -> None:
+        """Wait until a player runs, or has stopped."""
+        self.page.wait_for_function("([which, on]) => look.running()[which] === on", arg=[which, on])
 
     def wait_for_frames(self, count: int) -> None:
         """Wait until the first lattice has been repainted `count` times or more."""
@@ -83,18 +83,20 @@ class Visit:
         self.page.wait_for_function("wanted => look.frames()['lattice 0'] >= wanted", arg=wanted)
 
     def come_to_rest(self) -> None:
-        """Stop the player and wait until nothing is repainted any more."""
-        if self.parts("player").count():
-            self.run(False)
-        before, since, deadline = None, time.monotonic(), time.monotonic() + 20
+        """Stop every player and wait until nothing is repainted any more."""
+        for which in range(self.parts("player").count()):
+            self.run(False, which)
+        before: dict = {}
+        since, deadline = time.monotonic(), time.monotonic() + 20
         while time.monotonic() < deadline:
             now = self.look("frames")
-            if now != before:
+            changed = [part for part in now if now[part] != before.get(part)]
+            if changed:
                 before, since = now, time.monotonic()
             elif time.monotonic() - since > 0.6:
                 return
             self.page.wait_for_timeout(100)
-        raise TimeoutError("the page is still being repainted 20 s after its player was stopped")
+        raise AssertionError(f"{changed} still being repainted 20 s after the players stopped: {self.look('running')}")
 
     def close(self) -> None:
         """Leave as a visitor does, which ends the kernel."""

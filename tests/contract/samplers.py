@@ -8,32 +8,35 @@ from mlphys.random import generator
 
 
 class PlainMetropolis(mp.Sampler):
-    """Metropolis in numpy, site by site over all chains at once: right, slow, and easy to break."""
+    """Metropolis in numpy, one sublattice after the other, all chains at once: right, and easy to break."""
 
     def numbers(self, state):
-        """Uniform numbers of one sweep, `(n_sites, chains)`."""
-        return generator(state.seed, "plain", state.sweep).random((self.hamiltonian.lattice.n_sites, state.chains))
+        """Uniform numbers of one sweep, for proposals and acceptances, `(2, chains, n_sites)`."""
+        return generator(state.seed, "plain", state.sweep).random((2, state.chains, self.hamiltonian.lattice.n_sites))
 
-    def field(self, x, before, site):
-        """Sum of the neighbouring spins, `(chains,)`; `before` is the configuration when the sweep began."""
-        return x[:, self.hamiltonian.lattice.neighbours[site]].sum(1)
+    def field(self, x, before, sites):
+        """Sum of the neighbouring spins, `(chains, sites)`; `before` is the configuration when the sweep began."""
+        return x[:, self.hamiltonian.lattice.neighbours[sites]].sum(2)
 
     def acceptance(self, beta, change):
-        """Probability to accept a flip that changes the energy by `change`, `(chains,)`."""
-        return np.exp(-beta * np.maximum(change, 0))
+        """Probability to accept a flip that changes the energy by `change`, `(chains, sites)`."""
+        return np.exp(-beta[:, None] * np.maximum(change, 0))
 
-    def proposes(self, x, site, uniform):
-        """Whether a flip is proposed at all, `(chains,)`."""
-        return np.ones(len(x), bool)
+    def proposal(self, spins):
+        """Probability to propose a flip, `(chains, sites)`: below 1, or flips that cost nothing could go round for ever."""
+        return np.full(spins.shape, 0.9)
 
     def step(self, state, sweeps=1):
-        x = state.configuration.spins()
+        x, colours = state.configuration.spins(), self.hamiltonian.lattice.colours
         for _ in range(sweeps):
-            numbers, before = self.numbers(state), x.copy()
-            for site in range(x.shape[1]):
-                change = 2 * x[:, site] * self.field(x, before, site)
-                accepted = numbers[site] < self.acceptance(state.beta, change)
-                x[accepted & self.proposes(x, site, numbers[site - 1]), site] *= -1
+            proposing, accepting = self.numbers(state)
+            before = x.copy()
+            for colour in range(colours.max() + 1):
+                sites = np.flatnonzero(colours == colour)
+                change = 2 * x[:, sites] * self.field(x, before, sites)
+                flips = proposing[:, sites] < self.proposal(x[:, sites])
+                flips &= accepting[:, sites] < self.acceptance(state.beta, change)
+                x[:, sites] *= np.where(flips, -1, 1).astype(x.dtype)
             state.sweep += 1
         return Info()
 
@@ -42,7 +45,9 @@ class SharedRandomNumbers(PlainMetropolis):
     """All chains use the same numbers: each alone is right, together they are copies of one another."""
 
     def numbers(self, state):
-        return super().numbers(state)[:, :1]
+        numbers = super().numbers(state)
+        numbers[:] = numbers[:, :1]
+        return numbers
 
 
 class TruncatedAcceptance(PlainMetropolis):
@@ -69,16 +74,16 @@ class DoubleCounting(PlainMetropolis):
 class MissingCorrection(PlainMetropolis):
     """Flips up are proposed more often than flips down, and nothing corrects for it."""
 
-    def proposes(self, x, site, uniform):
-        return uniform < np.where(x[:, site] > 0, 0.8, 1.0)
+    def proposal(self, spins):
+        return np.where(spins > 0, 0.7, 0.9)
 
 
 class HalfUpdatedNeighbours(PlainMetropolis):
     """Half of the neighbours are read as they were before the sweep, as unsynchronised threads would."""
 
-    def field(self, x, before, site):
-        near = self.hamiltonian.lattice.neighbours[site]
-        return x[:, near[:2]].sum(1) + before[:, near[2:]].sum(1)
+    def field(self, x, before, sites):
+        near = self.hamiltonian.lattice.neighbours[sites]
+        return x[:, near[:, :2]].sum(2) + before[:, near[:, 2:]].sum(2)
 
 
 class StoppedAfterVolume(mp.Wolff):
