@@ -1,6 +1,7 @@
 """Many pages at once, pages that come late, pages that vanish."""
 
 import time
+from itertools import cycle
 
 from servers import Probe
 from subjects import NOTEBOOKS, Subject
@@ -11,7 +12,8 @@ PAGES = 5
 
 def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    visits = [Visit(context, voila.page("workbench.ipynb")) for _ in range(PAGES)]
+    opened = [notebook for notebook, _ in zip(cycle(reversed(NOTEBOOKS)), range(PAGES), strict=False)]
+    visits = [Visit(context, voila.page(notebook)) for notebook in opened]
     for visit in visits:
         visit.wait_until_painted(120)
     for visit in visits:
@@ -20,9 +22,9 @@ def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
     early = [visit.look("frames") for visit in visits]
     time.sleep(4)
     for visit, before in zip(visits, early, strict=True):
-        after = visit.look("frames")
-        assert after["lattice 0"] > before["lattice 0"] + 10, "a lattice stands still"
-        assert after["plot 0"] > before["plot 0"], "a plot stands still"
+        now = visit.look("frames")
+        assert now["lattice 0"] > before["lattice 0"] + 10, "a lattice stands still"
+        assert any(now[part] > before[part] for part in now if part.startswith("plot")), "the plots stand still"
         assert all(plot["drawn"] for plot in visit.look("plots")), "a plot is empty"
         assert not visit.complaints()
         assert not visit.strangers()
