@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pytest
 from subjects import SUBJECTS, Subject
+from visits import ARTIFACTS
 
 
 @pytest.fixture(scope="module", params=SUBJECTS, ids=["-".join(subject) for subject in SUBJECTS])
@@ -129,6 +130,16 @@ def test_tab_reaches_every_control_and_each_has_a_name(subject):
         found = tree.send("Runtime.evaluate", {"expression": "window.looked"})["result"]["objectId"]
         answer = tree.send("Accessibility.getPartialAXTree", {"objectId": found, "fetchRelatives": False})["nodes"][0]
         assert answer["name"].get("value", "").strip(), f"no accessible name: {node.evaluate('node => node.outerHTML')}"
+
+
+def test_screenshot_to_look_at(subject):
+    subject.visit.run(True)
+    subject.visit.wait_for_frames(30)
+    subject.visit.come_to_rest()
+    ARTIFACTS.mkdir(exist_ok=True)
+    name = f"{subject.server.command}-{subject.notebook.removesuffix('.ipynb').replace('/', '-')}.png"
+    subject.visit.parts("app").first.scroll_into_view_if_needed()
+    subject.visit.page.screenshot(path=ARTIFACTS / name)
 
 
 def test_nothing_left_the_machine_and_plotly_travelled_once(subject):

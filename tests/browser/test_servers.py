@@ -69,6 +69,8 @@ def test_light_and_dark_page(voila, browser, notebook):
     visit = Visit(context, voila.page(notebook))
     visit.wait_until_painted()
     assert brightness(visit) < 0.2
+    visit.run(True)
+    visit.wait_for_frames(60)
     visit.come_to_rest()
     visit.page.screenshot(path=ARTIFACTS / f"{name}-dark.png", full_page=True)
     visit.page.get_by_role("button", name="Light page").click()
@@ -90,6 +92,16 @@ def test_theme_in_the_address(voila, context):
     visit.page.get_by_role("button", name="Light page").wait_for()
     assert brightness(visit) < 0.2
     assert not visit.complaints()
+
+
+def test_jupyterlab_follows_the_system_to_dark_and_asks_nothing(jupyterlab, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    visit = Visit(context, f"{jupyterlab.base}/lab?token={TOKEN}&reset")
+    visit.page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
+    visit.page.wait_for_timeout(2000)
+    assert visit.page.locator(".jp-Dialog, .Toastify__toast").count() == 0, "a dialogue or a notice greets the student"
+    assert not visit.strangers() and not visit.complaints()
+    context.close()
 
 
 def brightness(visit: Visit) -> float:
