@@ -91,7 +91,8 @@ def dashboards(tmp_path_factory) -> Path:
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     source = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport workbench\napp = workbench.app()\napp"
     workbench = nbformat.v4.new_notebook(metadata={"kernelspec": spec, "title": "Workbench"})
-    workbench.cells = [nbformat.v4.new_code_cell(source)]
+    text = r"The inverse temperature is $\beta = 1/T$."
+    workbench.cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(source)]
     nbformat.write(workbench, shelf / "workbench.ipynb")
     return shelf
 

@@ -45,13 +45,14 @@ def test_list_of_dashboards_is_an_accessible_page_without_strangers(voila, conte
     assert not visit.strangers() and not visit.complaints()
 
 
-def test_page_has_title_language_skip_link_and_landmark(voila, context):
+def test_page_has_title_language_skip_link_landmark_and_formulas(voila, context):
     visit = Visit(context, voila.page("workbench.ipynb"))
     visit.wait_until_painted()
     page = visit.page
     assert page.title() == "Workbench"
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.get_by_role("main").count() == 1
+    page.locator("mjx-container").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
@@ -117,6 +118,12 @@ def test_incomplete_template_ends_the_server_with_a_reason(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode and "page template" in done.stderr.splitlines()[-1]
+
+
+def test_check_says_that_this_installation_can_run_the_course():
+    done = subprocess.run([sys.executable, "-m", "mlphys", "check"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "σ" in done.stdout and "FAILED" not in done.stdout
 
 
 def test_missing_directory_is_one_sentence(tmp_path):
