@@ -10,9 +10,17 @@ __version__ = "0.1.0"
 _HOMES = {
     "lattices": ["Lattice", "chain", "cubic", "square", "triangular"],
     "hamiltonians.spins": ["Ising"],
+    "hamiltonians.glass": ["SpinGlass"],
+    "hamiltonians.discrete": ["Clock", "Potts"],
+    "hamiltonians.vectors": ["Heisenberg", "XY"],
+    "hamiltonians.fields": ["Phi4"],
+    "hamiltonians.gauge": ["U1Gauge"],
     "core": ["Chain", "Info", "Sampler", "State", "run"],
-    "samplers.metropolis": ["HeatBath", "Metropolis"],
+    "samplers.metropolis": ["HeatBath", "Metropolis", "Overrelaxation"],
     "samplers.cluster": ["SwendsenWang", "Wolff"],
+    "samplers.molecular": ["HMC", "Langevin"],
+    "samplers.tempering": ["Tempering", "anneal"],
+    "sweeps": ["sweep"],
     "stats": ["ChainTooShort", "Estimate"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

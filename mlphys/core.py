@@ -1,118 +1,17 @@
 """The contract: a `Sampler` advances a `State`; `run` drives it and hands back a `Chain`."""
 
-import hashlib
-import io
-import json
-import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlphys import checks
-from mlphys.configurations import KINDS, Replicas, Sites, Strips
-from mlphys.hamiltonians.base import Hamiltonian
+from mlphys.configurations import Sites
+from mlphys.hamiltonians.base import Derived, Hamiltonian
+from mlphys.state import State
 
-
-@dataclass
-class State:
-    """All that a set of Markov chains needs to go on: configuration, inverse temperatures, seed, counter, random streams.
-
-    `beta` holds one inverse temperature for each chain (1/J) and may be changed between steps: a temperature scan, a
-    ladder and a live slider are all just this. `cache` keeps named arrays that a sampler wants to find again.
-    """
-
-    configuration: Sites | Strips | Replicas
-    beta: np.ndarray
-    seed: int
-    sweep: int = 0
-    cache: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def chains(self) -> int:
-        return len(self.beta)
-
-    @property
-    def temperature(self) -> np.ndarray:
-        """Temperature of each chain `(chains,)`, in J."""
-        return 1 / self.beta
-
-    @temperature.setter
-    def temperature(self, value) -> None:
-        self.beta[:] = 1 / checks.temperatures(value, self.chains)
-
-    @property
-    def x(self):
-        """The configurations as a torch tensor `(chains, n_sites)`; it shares memory where one number is kept per site."""
-        import torch
-
-        return torch.from_numpy(self.configuration.spins())
-
-    def copy(self) -> "State":
-        """An independent state with the same future."""
-        return _unpack(*_pack(self))
-
-    def save(self, path) -> None:
-        """Write everything to `path`; a run resumed from it continues bit for bit."""
-        header, arrays = _pack(self)
-        body = io.BytesIO()
-        np.savez(body, allow_pickle=False, **arrays)
-        head = json.dumps({**header, "sha256": hashlib.sha256(body.getvalue()).hexdigest()}).encode()
-        # Written beside its place and moved there, so that a crash never leaves half a state.
-        unfinished = Path(f"{path}.unfinished")
-        unfinished.write_bytes(_MAGIC + len(head).to_bytes(4, "little") + head + body.getvalue())
-        os.replace(unfinished, path)
-
-    @classmethod
-    def load(cls, path) -> "State":
-        """Read a state that `save` wrote; ValueError when the file is something else or was damaged.
-
-        >>> import tempfile, mlphys as mp
-        >>> state = mp.Metropolis(mp.Ising(mp.square(4))).init(chains=2, temperature=2.0, seed=1)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     state.save(f"{folder}/state")
-        ...     bool((mp.State.load(f"{folder}/state").x == state.x).all())
-        True
-        """
-        data = Path(path).read_bytes()
-        if not data.startswith(_MAGIC):
-            raise ValueError(f"path={str(path)!r} is not a state file of mlphys")
-        try:
-            start = len(_MAGIC) + 4
-            size = int.from_bytes(data[len(_MAGIC) : start], "little")
-            header = json.loads(data[start : start + size])
-            body = data[start + size :]
-            intact = hashlib.sha256(body).hexdigest() == header.pop("sha256")
-        except (ValueError, KeyError):
-            intact = False
-        if not intact:
-            raise ValueError(f"path={str(path)!r} is damaged: its content does not match its checksum; save the state again")
-        return _unpack(header, dict(np.load(io.BytesIO(body))))
-
-
-_MAGIC = b"mlphys state 1\n"
-
-
-def _pack(state: State) -> tuple[dict, dict[str, np.ndarray]]:
-    """A state as plain values and copied arrays."""
-    content = {name: getattr(state.configuration, name) for name in (f.name for f in fields(state.configuration))}
-    arrays = {f"configuration.{name}": value.copy() for name, value in content.items() if isinstance(value, np.ndarray)}
-    arrays |= {f"cache.{name}": value.copy() for name, value in state.cache.items()} | {"beta": state.beta.copy()}
-    plain = {name: value for name, value in content.items() if not isinstance(value, np.ndarray)}
-    header = {"kind": type(state.configuration).__name__, "plain": plain, "seed": state.seed, "sweep": state.sweep}
-    return header, arrays
-
-
-def _unpack(header: dict, arrays: dict[str, np.ndarray]) -> State:
-    def named(group: str) -> dict[str, np.ndarray]:
-        return {name.removeprefix(group): array for name, array in arrays.items() if name.startswith(group)}
-
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in header["plain"].items()}
-    content: dict = {**named("configuration."), **plain}
-    configuration = KINDS[header["kind"]](**content)
-    return State(configuration, arrays["beta"], header["seed"], header["sweep"], named("cache."))
+__all__ = ["Chain", "Info", "Sampler", "State", "run"]
 
 
 @dataclass(frozen=True)
@@ -144,13 +43,18 @@ class Sampler:
             raise ValueError(f"hamiltonian={hamiltonian!r} is not a Hamiltonian, such as Ising(square(64))")
         self.hamiltonian = hamiltonian
 
-    def init(self, chains: int, temperature, seed: int, device: str = "cpu", start=None) -> State:
+    def init(self, chains: int, temperature=None, seed: int = 0, device: str = "cpu", start=None) -> State:
         """A state of `chains` chains at `temperature` (in J; one number, or one for each chain).
 
-        `start` is None for the model's own choice, "ordered", "random", or configurations `(chains, n_sites)`. Raises
-        ValueError for bad arguments, and for a `device` that is not there or not supported.
+        `temperature` may be left out for an action, which has β absorbed. `start` is None for the model's own choice,
+        "ordered", "random", or configurations `(chains, n_sites)`. Raises ValueError for bad arguments, and for a `device`
+        that is not there or not supported.
         """
         chains, seed = checks.whole("chains", chains, 1), checks.seed(seed)
+        if temperature is None:
+            temperature = self.hamiltonian.temperature
+        if temperature is None:
+            raise ValueError("temperature=None is not allowed for this model: give a temperature in J")
         beta = 1 / checks.temperatures(temperature, chains)
         checks.device(device)
         state = State(Sites(self._start(chains, seed, start)), beta, seed)
@@ -189,6 +93,7 @@ class Chain:
     exact: bool = True
     interrupted: bool = False
     configurations: np.ndarray | None = None
+    derived: Mapping[str, Derived] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         checks.one_of("observable", name, tuple(self.samples))
@@ -209,18 +114,24 @@ class Chain:
     def estimate(self, name: str, temperature: float | None = None):
         """Mean, error, autocorrelation time and effective sample size of one observable, over chains at one temperature.
 
-        Raises ChainTooShort, with the estimate attached, below 50 autocorrelation times a chain.
+        Quantities that the model derives from its observables, such as "heat_capacity" or "binder", are estimated by
+        jackknife. Raises ChainTooShort, with the estimate attached, below 50 autocorrelation times a chain.
         """
         from mlphys import stats
 
-        series = self[name]
+        checks.one_of("observable", name, (*self.samples, *self.derived))
         betas = np.unique(self.state.beta)
         if temperature is not None:
             betas = betas[np.isclose(betas, 1 / temperature)]
         if len(betas) != 1:
             known = ", ".join(f"{1 / b:g}" for b in np.unique(self.state.beta)[::-1])
             raise ValueError(f"temperature={temperature!r} does not pick one temperature of this chain: allowed are {known}")
-        return stats.estimate(series[:, self.state.beta == betas[0]])
+        members = self.state.beta == betas[0]
+        if name in self.samples:
+            return stats.estimate(self[name][:, members])
+        derived = self.derived[name]
+        series = [self[part][:, members] ** power for part, power in derived.of]
+        return stats.jackknife(lambda *means: derived.value(float(betas[0]), *means), *series)
 
     def report(self):
         """A DataFrame with mean, error, tau, tau_error, ess, ess_per_second and rhat; one row per observable.
@@ -295,8 +206,6 @@ def run(
     burn_in = checks.whole("burn_in", burn_in, 0)
     measure = _measurement(sampler.hamiltonian, observe)
     if state is None:
-        if temperature is None:
-            raise ValueError("temperature=None is not allowed without a state to go on from: give a temperature in J")
         state = sampler.init(chains, temperature, seed, device)
     else:
         if temperature is not None:
@@ -339,7 +248,8 @@ def run(
     finally:
         report.close()
     series = {name: values[:done] for name, values in series.items()}
-    return Chain(series, state, seconds, sampler.exact, interrupted, None if kept is None else kept[:done])
+    kept = None if kept is None else kept[:done]
+    return Chain(series, state, seconds, sampler.exact, interrupted, kept, sampler.hamiltonian.derived)
 
 
 _TUNINGS = 20

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlphys.checks import whole
 from mlphys.configurations import Replicas, Strips
-from mlphys.hamiltonians.base import Hamiltonian
+from mlphys.hamiltonians.base import Hamiltonian, binder, check_lattice, heat_capacity, susceptibility
 from mlphys.lattices import Lattice
 from mlphys.random import generator
 
@@ -24,10 +24,10 @@ class Ising(Hamiltonian):
     [-32.0]
     """
 
+    rules = ("metropolis", "heat_bath")
+
     def __init__(self, lattice: Lattice, coupling=1.0, field=0.0):
-        if not isinstance(lattice, Lattice):
-            raise ValueError(f"lattice={lattice!r} is not a lattice: build one with chain, square, triangular or cubic")
-        self.lattice = lattice
+        self.lattice = check_lattice(lattice)
         self.coupling = _number_or_array("coupling", coupling, lattice.n_bonds, "bond")
         self.field = _number_or_array("field", field, lattice.n_sites, "site")
         self.observables = {
@@ -36,6 +36,11 @@ class Ising(Hamiltonian):
             "abs_magnetisation": lambda x: self.magnetisation(x).abs(),
             "m2": lambda x: self.magnetisation(x) ** 2,
             "m4": lambda x: self.magnetisation(x) ** 4,
+        }
+        self.derived = {
+            "heat_capacity": heat_capacity(lattice.n_sites),
+            "susceptibility": susceptibility(lattice.n_sites),
+            "binder": binder(),
         }
 
     @property
@@ -122,6 +127,15 @@ class Ising(Hamiltonian):
         if not (x.abs() == 1).all():
             raise ValueError("start has entries other than +1 and -1, the only values of an Ising spin")
         return x.char()
+
+    def kernel(self, rule: str, device: str = "cpu"):
+        """The compiled update `rule` of one site after the other, and its tables."""
+        from mlphys.kernels import spins
+
+        one = self.uniform and self.uniform_field
+        parameters = (self.coupling, self.field) if one else (self.coupling_table, self.site_fields)
+        tables = (self.lattice.neighbours, *parameters, self.lattice.update_order)
+        return getattr(spins, f"{rule}_sweeps{'_uniform' if one else ''}"), tables
 
     def measure(self, state, names) -> dict[str, np.ndarray]:
         """The named observables of each chain of a `State`, counted by compiled kernels."""

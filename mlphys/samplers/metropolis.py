@@ -1,31 +1,34 @@
-"""Single-spin updates: Metropolis and heat bath, on packed spins where the model allows."""
+"""Updates of one site after the other: Metropolis, heat bath, overrelaxation; on packed spins where the model allows."""
 
 from typing import Any
 
 import numpy as np
 
+from mlphys import checks
 from mlphys.configurations import Replicas, Sites, Strips
 from mlphys.core import Info, Sampler, State
+from mlphys.hamiltonians.base import Hamiltonian
 from mlphys.hamiltonians.spins import Ising
 from mlphys.random import spawn
 from mlphys.threads import over_chains
 
 
-class _SingleSpin(Sampler):
-    """Visits every site once a sweep, one colour after the other."""
+class _SingleSite(Sampler):
+    """Visits every site once a sweep, one colour after the other, with one of the `rules` of the model."""
 
     rule: str
-    hamiltonian: Ising
+    hamiltonian: Any
 
-    def __init__(self, hamiltonian: Ising):
+    def __init__(self, hamiltonian: Hamiltonian):
         super().__init__(hamiltonian)
-        if not isinstance(hamiltonian, Ising):
-            raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {type(self).__name__}: allowed is Ising")
-        lattice = hamiltonian.lattice
+        if self.rule not in hamiltonian.rules:
+            name = type(self).__name__
+            raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {name}: this model has no {self.rule} update")
         self.kind: Any = Sites
-        if lattice.name == "square" and hamiltonian.uniform and hamiltonian.without_field and hamiltonian.coupling:
+        if isinstance(hamiltonian, Ising) and hamiltonian.uniform and hamiltonian.without_field and hamiltonian.coupling:
             # One lattice over the words beats 64 replicas to a word wherever it fits.
-            self.kind = next((kind for kind in (Strips, Replicas) if kind.fits(lattice.shape)), Sites)
+            if hamiltonian.lattice.name == "square":
+                self.kind = next((kind for kind in (Strips, Replicas) if kind.fits(hamiltonian.lattice.shape)), Sites)
 
     def adopt(self, state: State) -> None:
         if not isinstance(state.configuration, self.kind):
@@ -64,32 +67,32 @@ class _SingleSpin(Sampler):
         return Info()
 
     def _sites_step(self, state: State, sweeps: int) -> Info:
-        from mlphys.kernels import spins
-
-        model, lattice = self.hamiltonian, self.hamiltonian.lattice
-        uniform = model.uniform and model.uniform_field
-        kernel = getattr(spins, f"{self.rule}_sweeps{'_uniform' if uniform else ''}")
-        parameters = (model.coupling, model.field) if uniform else (model.coupling_table, model.site_fields)
+        kernel, tables = self.hamiltonian.kernel(self.rule)
         x = state.configuration.spins()
-        chains = np.arange(state.chains)
-        shared = (lattice.neighbours, *parameters, lattice.update_order)
+        by_chain = (*self._widths(state), state.beta, np.arange(state.chains))
         counters = (np.uint64(spawn(state.seed, self.rule)), np.int64(state.sweep), sweeps)
 
-        def sweep_slice(x, betas, chains):
-            return kernel(x, *shared, betas, chains, *counters)
+        def sweep_slice(x, *by_chain):
+            return kernel(x, *tables, *self.options, *by_chain, *counters)
 
-        changed = over_chains(sweep_slice, (x, state.beta, chains), seconds=x.size * sweeps * 1e-8)
-        share = changed / (lattice.n_sites * sweeps)
-        return Info(acceptance=share if self.rule == "metropolis" else None, flipped=changed)
+        changed = over_chains(sweep_slice, (x, *by_chain), seconds=x.size * sweeps * 1e-8)
+        return Info(flipped=changed)
+
+    # What the rule takes beside the model's tables: one for all chains, and one for each.
+    options: tuple = ()
+
+    def _widths(self, state: State) -> tuple[np.ndarray, ...]:
+        return ()
 
 
-class Metropolis(_SingleSpin):
-    """The Metropolis algorithm: propose to flip a spin, accept with probability min(1, exp(−β ΔE)).
+class Metropolis(_SingleSite):
+    """The Metropolis algorithm: propose a change of one site, accept it with probability min(1, exp(−β ΔE)).
 
-    On a square lattice with even sides, one coupling and no field the spins are packed 64 to a word, with no rounding of
-    the acceptance probability; every other Ising model takes the generic kernel. One proposal in 256 is left out (on the
-    generic kernel half of them in every sixteenth sweep): accepting every ΔE = 0 in a fixed order is not ergodic on small
-    lattices. Raises ValueError for other models.
+    Ising spins are flipped; on a square lattice with even sides, one coupling and no field they are packed 64 to a word,
+    with no rounding of the acceptance probability. One such proposal in 256 is left out (elsewhere half of them in every
+    sixteenth sweep): accepting every ΔE = 0 in a fixed order is not ergodic on small lattices. Potts and clock spins are
+    proposed any other value; continuous ones a change up to `proposal_width`, tuned for each chain towards an acceptance
+    of one half during the burn-in of `run` and frozen then. Raises ValueError for other models.
     Source: Metropolis et al. 1953 (10.1063/1.1699114); multi-spin coding: Block, Virnau, Preis 2010
     (10.1016/j.cpc.2010.05.005).
 
@@ -103,11 +106,34 @@ class Metropolis(_SingleSpin):
 
     rule = "metropolis"
 
+    def adopt(self, state: State) -> None:
+        super().adopt(state)
+        width = self.hamiltonian.proposal_width
+        if width is not None and "proposal_width" not in state.cache:
+            state.cache["proposal_width"] = np.full(state.chains, float(width))
+            state.cache["proposal_tally"] = np.zeros((2, state.chains))
 
-class HeatBath(_SingleSpin):
-    """The heat bath (Glauber dynamics): draw each spin afresh from its distribution given its neighbours.
+    def _widths(self, state: State) -> tuple[np.ndarray, ...]:
+        return () if self.hamiltonian.proposal_width is None else (state.cache["proposal_width"],)
 
-    Packed like `Metropolis` where the model allows. Raises ValueError for models other than Ising.
+    def _sites_step(self, state: State, sweeps: int) -> Info:
+        changed = np.asarray(super()._sites_step(state, sweeps).flipped)
+        proposed = self.hamiltonian.n_updates * sweeps
+        if "proposal_tally" in state.cache:
+            state.cache["proposal_tally"] += np.stack([changed, np.full(state.chains, proposed)])
+        return Info(acceptance=changed / proposed, flipped=changed)
+
+    def adapt(self, state: State) -> None:
+        if "proposal_tally" in state.cache:
+            accepted, proposed = state.cache["proposal_tally"]
+            state.cache["proposal_width"] *= np.clip(2 * accepted / np.maximum(proposed, 1), 0.5, 1.5)
+            state.cache["proposal_tally"][:] = 0
+
+
+class HeatBath(_SingleSite):
+    """The heat bath (Glauber dynamics): draw each site afresh from its distribution given its neighbours.
+
+    Packed like `Metropolis` where the model allows. Raises ValueError for models without such an update.
     Source: Glauber 1963 (10.1063/1.1703954).
 
     >>> import mlphys as mp
@@ -118,3 +144,25 @@ class HeatBath(_SingleSpin):
     """
 
     rule = "heat_bath"
+
+
+class Overrelaxation(_SingleSite):
+    """Overrelaxation: `reflections` sweeps that reflect each site about the field of its neighbours, then a heat bath.
+
+    A reflection keeps the energy and decorrelates fast, but alone it never leaves its energy: one heat-bath sweep for every
+    `reflections` makes the chain ergodic, and all of them together count as one sweep. Raises ValueError for models of
+    discrete spins, and for `reflections` that is not a whole number of at least 1.
+    Source: Creutz 1987 (10.1103/PhysRevD.36.515); Brown and Woch 1987 (10.1103/PhysRevLett.58.2394).
+
+    >>> import mlphys as mp
+    >>> sampler = mp.Overrelaxation(mp.XY(mp.square(8)), reflections=3)
+    >>> state = sampler.init(chains=2, temperature=0.9, seed=1)
+    >>> sampler.step(state, sweeps=5).flipped.shape
+    (2,)
+    """
+
+    rule = "overrelaxation"
+
+    def __init__(self, hamiltonian: Hamiltonian, reflections: int = 4):
+        super().__init__(hamiltonian)
+        self.options = (checks.whole("reflections", reflections, 1),)
