@@ -1,7 +1,7 @@
 """How fast an app answers: first paint, frames per second, from slider to picture, bytes.
 
-The goals are 5 s, 30 frames/s and 100 ms. The gate stands at half that speed, because a busy machine misses the goals
-through no fault of the code (5.1 to 5.9 s to the first paint were seen); what was reached is printed, against the goals.
+The goals are 5 s, 30 frames/s and 100 ms, and the best of a few attempts must reach them: each waits for a quiet machine,
+since what other programs take is not the app's. What was reached is printed.
 """
 
 import itertools
@@ -49,7 +49,7 @@ def test_live_lattice_at_256_squared_keeps_its_frame_rate(running, record_proper
             break
     record_property("frames_per_second", rates)
     print(f"frames per second: {rates}")
-    assert max(rates) >= 15
+    assert max(rates) >= 30
 
 
 def test_slider_to_picture_while_it_runs(running, record_property):
@@ -62,14 +62,14 @@ def test_slider_to_picture_while_it_runs(running, record_property):
             break
     record_property("slider_to_picture_ms", attempts)
     print(f"slider to picture, ms: {attempts}")
-    assert min(attempts) < 200
+    assert min(attempts) < 100
     assert not running.visit.complaints()
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_first_paint_with_a_warm_kernel_and_under_1_mb(voila, browser, notebook, record_property):
     attempts = []
-    for _ in range(3):
+    for _ in range(5):
         voila.settle(len(NOTEBOOKS))
         wait_for_a_quiet_machine(busy=25)
         context = browser.new_context(viewport={"width": 1280, "height": 900})
@@ -85,4 +85,4 @@ def test_first_paint_with_a_warm_kernel_and_under_1_mb(voila, browser, notebook,
             break
     record_property("first_paint_s", attempts)
     print(f"{notebook}: first paint {attempts} s, {json.dumps(painted)}, {received} bytes")
-    assert min(attempts) < 10
+    assert min(attempts) < 5
