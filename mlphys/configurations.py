@@ -23,6 +23,10 @@ class Sites:
         """The array itself: writing to it changes the configuration."""
         return self.array
 
+    def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Swap the configurations of the chains `first` with those of `second`, `(pairs,)` each, all different."""
+        self.array[first], self.array[second] = self.array[second], self.array[first]
+
 
 @dataclass
 class Strips:
@@ -71,6 +75,10 @@ class Strips:
 
         return _split_sums(bitplanes.strips_sums(self.words), self.shape, self.staggered)
 
+    def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Swap the configurations of the chains `first` with those of `second`, `(pairs,)` each, all different."""
+        self.words[first], self.words[second] = self.words[second], self.words[first]
+
 
 @dataclass
 class Replicas:
@@ -108,6 +116,15 @@ class Replicas:
 
         sums = bitplanes.replicas_sums(self.words).reshape(-1, 3)[: self.chains]
         return _split_sums(sums, self.shape, self.staggered)
+
+    def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Swap the configurations of the chains `first` with those of `second`, `(pairs,)` each, all different."""
+        (block, bit), (other_block, other_bit) = (
+            (chains // 64, (chains % 64).astype(np.uint64)[:, None, None, None]) for chains in (first, second)
+        )
+        unequal = (self.words[block] >> bit ^ self.words[other_block] >> other_bit) & np.uint64(1)
+        np.bitwise_xor.at(self.words, block, unequal << bit)
+        np.bitwise_xor.at(self.words, other_block, unequal << other_bit)
 
 
 KINDS = {kind.__name__: kind for kind in (Sites, Strips, Replicas)}

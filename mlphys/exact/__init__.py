@@ -1,6 +1,7 @@
 """Exact twins: what a simulation must reproduce within its error bars."""
 
 from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
+from mlphys.exact.glass import glass_torus, spin_glass_ground_energy
 from mlphys.exact.ising import (
     SQUARE_CRITICAL_TEMPERATURE,
     TRIANGULAR_CRITICAL_TEMPERATURE,
@@ -18,8 +19,10 @@ __all__ = [
     "distribution",
     "enumerate_states",
     "enumeration",
+    "glass_torus",
     "ising_chain",
     "kaufman",
     "onsager",
+    "spin_glass_ground_energy",
     "thermal",
 ]
