@@ -26,6 +26,7 @@ from mlphys.lab import (
     markers,
     measured,
     measured_table,
+    palettes,
     theme,
 )
 from mlphys.lab.frames import Frames
@@ -167,6 +168,55 @@ class TestLatticeView:
         thread.start()
         thread.join()
         assert (view.rows, view.columns) == (2, 6)
+
+    def test_angles_take_their_colour_from_the_wheel(self):
+        view = LatticeView(rows=4, marked=("vortex", "antivortex"))
+        angles = np.array([[0.0, np.pi / 2, np.pi], [-np.pi / 2, 2 * np.pi + 0.1, -20 * np.pi + 0.1]])
+        view.show(angles, scale="wheel", marks=[[0, 1, 0], [-1, 0, 0]])
+        assert view.array().tolist() == [[0, 64, 128], [192, 4, 4]]
+        assert len(view.palette) == 256 and view.legend == {"kind": "wheel", "marked": ["vortex", "antivortex"]}
+        assert np.frombuffer(view.get_state()["marks"], "<u4").tolist() == [2 * 1 + 1, 2 * 3]
+
+    def test_real_numbers_take_theirs_from_a_scale_and_spins_from_the_palette_again(self):
+        view = LatticeView(np.array([[-9.0, -2.0, 0.0, 1.999, 9.0]]), scale=(-2, 2))
+        assert view.array().tolist() == [[0, 0, 128, 255, 255]]
+        assert view.legend == {"kind": "bar", "low": -2, "high": 2} and view.marks == b""
+        view.show(np.array([[1, -1]]))
+        assert view.array().tolist() == [[1, 0]] and view.palette == list(theme.SPINS) and view.legend == {}
+
+    def test_every_eighth_of_a_turn_looks_different_with_any_colour_vision(self):
+        """Simulated dichromats (Machado, Oliveira, Fernandes 2009, 10.1109/TVCG.2009.113), distances in OKLab."""
+        coded = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in palettes.wheel()]) / 255
+        linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+        protan = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+        deutan = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+        tritan = [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+        step = np.abs(np.subtract.outer(np.arange(256), np.arange(256)))
+        apart = np.minimum(step, 256 - step) >= 32
+        for vision in (np.eye(3), *map(np.array, (protan, deutan, tritan))):
+            cones = np.clip(linear @ vision.T, 0, 1) @ np.linalg.inv(palettes._FROM_CONES).T
+            seen = np.cbrt(cones) @ np.linalg.inv(palettes._FROM_OKLAB).T
+            distance = np.linalg.norm(seen[:, None] - seen, axis=2)
+            assert distance[apart].min() > 0.1, "five times what is just noticeable"
+            if np.array_equal(vision, np.eye(3)):
+                # Eight steps on: single ones are blurred by the rounding to bytes.
+                around = distance[np.arange(256), (np.arange(256) + 8) % 256]
+                assert around.max() / around.min() < 1.15
+
+    @pytest.mark.parametrize(
+        ("x", "scale", "message"),
+        [
+            (np.ones(4), "wheel", "x has shape"),
+            (np.full((2, 2), np.nan), "wheel", "not finite"),
+            (np.ones((2, 2)), "circle", "scale is 'circle'"),
+            (np.ones((2, 2)), (1, 1), "low end"),
+        ],
+    )
+    def test_bad_numbers_are_refused(self, x, scale, message):
+        with pytest.raises(ValueError, match=message):
+            LatticeView(rows=2).show(x, scale=scale)
+        with pytest.raises(ValueError, match="marks has shape"):
+            LatticeView(rows=2).show(np.ones((2, 2)), scale="wheel", marks=[1, 0])
 
     def test_a_frame_costs_less_than_a_millisecond(self):
         view = LatticeView(rows=256)

@@ -11,12 +11,69 @@ function adler32(bytes) {
   return (((b << 16) | a) >>> 0).toString(16).padStart(8, "0");
 }
 
+// A charge as it is drawn: a light disc with a dark plus, a dark disc with a light minus, told apart without colour.
+function stamp(positive, radius) {
+  const side = 2 * radius + 2;
+  const canvas = make("canvas", { width: side, height: side });
+  const pen = canvas.getContext("2d");
+  const [fill, ink] = positive ? ["#ffffff", "#10151b"] : ["#10151b", "#ffffff"];
+  pen.translate(side / 2, side / 2);
+  pen.fillStyle = fill;
+  pen.strokeStyle = ink;
+  pen.lineWidth = Math.max(1, radius / 6);
+  pen.beginPath();
+  pen.arc(0, 0, radius - pen.lineWidth / 2, 0, 2 * Math.PI);
+  pen.fill();
+  pen.stroke();
+  pen.lineWidth = Math.max(1.2, radius / 3.5);
+  pen.beginPath();
+  const arm = 0.55 * radius;
+  pen.moveTo(-arm, 0);
+  pen.lineTo(arm, 0);
+  if (positive) {
+    pen.moveTo(0, -arm);
+    pen.lineTo(0, arm);
+  }
+  pen.stroke();
+  return canvas;
+}
+
+// The wheel as a ring on which each direction stands where it points, or a bar from low to high.
+function drawLegend(canvas, legend, palette) {
+  const screen = window.devicePixelRatio || 1;
+  const [width, height] = legend.kind === "wheel" ? [58, 58] : [180, 14];
+  canvas.width = width * screen;
+  canvas.height = height * screen;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const pen = canvas.getContext("2d");
+  pen.scale(screen, screen);
+  palette.forEach((colour, k) => {
+    pen.fillStyle = pen.strokeStyle = colour;
+    if (legend.kind === "wheel") {
+      const [from, to] = [k, k + 1.5].map((step) => (-2 * Math.PI * step) / palette.length);
+      pen.lineWidth = 13;
+      pen.beginPath();
+      pen.arc(width / 2, height / 2, width / 2 - 7, from, to, true);
+      pen.stroke();
+    } else {
+      pen.fillRect((k * width) / palette.length, 0, width / palette.length + 1, height);
+    }
+  });
+}
+
+const short = (x) => String(Math.round(100 * x) / 100).replace("-", "−");
+
 function render({ model, el }) {
   adopt(el);
   const acknowledge = acknowledger(model);
   const canvas = make("canvas", { "data-mlphys": "lattice", role: "img" });
+  const above = make("canvas", { "data-mlphys": "marks", "aria-hidden": "true" });
+  const picture = make("div", {}, canvas, above);
+  const key = make("div", { class: "mlphys-legend", "aria-hidden": "true" });
   const caption = make("figcaption", { "aria-hidden": "true" });
-  const figure = make("figure", { class: "mlphys-lattice" }, canvas, caption);
+  const below = make("div", { class: "mlphys-below" }, key, caption);
+  const figure = make("figure", { class: "mlphys-lattice" }, picture, below);
   el.append(figure);
   const sites = document.createElement("canvas");
   let room = 0;
@@ -37,7 +94,44 @@ function render({ model, el }) {
     }
     canvas.style.width = `${shown}px`;
     canvas.style.height = `${(shown * rows) / columns}px`;
-    caption.style.maxWidth = `${shown}px`;
+    below.style.maxWidth = `${Math.max(shown, 260)}px`;
+  }
+
+  let stamps = {};
+  function paintMarks(rows, columns) {
+    const bytes = bytesOf(model.get("marks"));
+    above.dataset.marks = bytes.length / 4;
+    above.hidden = !bytes.length;
+    if (!bytes.length) return;
+    [above.width, above.height] = [canvas.width, canvas.height];
+    [above.style.width, above.style.height] = [canvas.style.width, canvas.style.height];
+    const site = canvas.width / columns;
+    const screen = canvas.width / parseFloat(canvas.style.width);
+    // As large as a plaquette allows, but not so large that many of them hide the picture.
+    const crowd = Math.sqrt((0.12 * canvas.width * canvas.height) / (Math.PI * (bytes.length / 4))) / screen;
+    const radius = Math.round(screen * Math.max(2, Math.min(9, crowd, Math.max(4.5, (0.6 * site) / screen))));
+    if (stamps.radius !== radius) stamps = { radius, true: stamp(true, radius), false: stamp(false, radius) };
+    const pen = above.getContext("2d");
+    const list = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let i = 0; i < bytes.length; i += 4) {
+      const word = list.getUint32(i, true);
+      const at = word >>> 1;
+      const [x, y] = [(at % columns) + 1, Math.floor(at / columns) + 1].map((middle) => site * middle - radius - 1);
+      pen.drawImage(stamps[word % 2 === 1], Math.round(x), Math.round(y));
+    }
+  }
+
+  function paintKey() {
+    const legend = model.get("legend");
+    key.replaceChildren();
+    key.hidden = !legend.kind && !legend.marked;
+    if (legend.kind) {
+      const scale = make("canvas");
+      drawLegend(scale, legend, model.get("palette"));
+      if (legend.kind === "bar") key.append(make("span", {}, short(legend.low)), scale, make("span", {}, short(legend.high)));
+      else key.append(scale);
+    }
+    (legend.marked ?? []).forEach((name, i) => key.append(make("span", {}, stamp(i === 0, 7), name)));
   }
 
   function paint() {
@@ -62,6 +156,7 @@ function render({ model, el }) {
     const frame = model.get("frame");
     canvas.dataset.checksum = adler32(pixels);
     canvas.dataset.frame = frame;
+    paintMarks(rows, columns);
     acknowledge(frame);
   }
 
@@ -73,7 +168,8 @@ function render({ model, el }) {
 
   const request = oncePerFrame(paint);
   const stops = [
-    listen(model, "change:pixels change:frame change:palette", request),
+    listen(model, "change:pixels change:frame change:palette change:marks", request),
+    listen(model, "change:legend", oncePerFrame(paintKey)),
     listen(model, "change:caption change:label change:rows change:columns", describe),
   ];
   const resized = new ResizeObserver(() => {
@@ -82,6 +178,7 @@ function render({ model, el }) {
   });
   resized.observe(figure);
   describe();
+  paintKey();
   request();
   return () => {
     stops.forEach((stop) => stop());
