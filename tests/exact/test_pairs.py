@@ -1,0 +1,50 @@
+"""Every model × every sampler against the exact energy; pairs that are not valid say so. The README's table is this one."""
+
+import math
+from pathlib import Path
+
+import pytest
+from pairs import CASES, LADDER, SAMPLERS, table
+
+import mlphys as mp
+
+PAIRS = [(model, sampler) for model in CASES for sampler in SAMPLERS]
+CHAINS, PRECISION, MOST = 128, 1e-3, 40_000
+
+
+@pytest.mark.parametrize("model, sampler", [(m, s) for m, s in PAIRS if s in CASES[m].valid])
+def test_energy_agrees_with_the_exact_twin(model, sampler):
+    case = CASES[model]
+    exact = mp.exact.thermal(case.model, case.temperature).energy
+    energy = estimate(SAMPLERS[sampler](case.model, case.temperature), case.temperature, PRECISION * abs(exact))
+    assert abs(energy.deviation(exact)) < 4, f"{energy} is not {exact}"
+    assert energy.error < PRECISION * abs(exact)
+
+
+def estimate(sampler, temperature, error):
+    """The mean energy of chains just long enough for `error`; a short run of another seed says how long that is."""
+    tempered = isinstance(sampler, mp.Tempering)
+    chains = CHAINS // len(LADDER) if tempered else CHAINS
+
+    def run(samples, seed):
+        at = None if tempered else temperature
+        chain = mp.run(sampler, samples, at, chains, seed, burn_in=500, observe=("energy",))
+        return chain.estimate("energy", temperature)
+
+    pilot = run(1000, 1)
+    samples = math.ceil(max(1000, 1200 * (pilot.error / error) ** 2, 70 * pilot.tau))
+    assert samples < MOST, f"{samples} samples of {chains} chains are more than a test may take"
+    return run(samples, 2)
+
+
+@pytest.mark.parametrize("model, sampler", [(m, s) for m, s in PAIRS if s not in CASES[m].valid])
+def test_an_invalid_pair_says_so(model, sampler):
+    case = CASES[model]
+    with pytest.raises(ValueError, match=sampler) as error:
+        SAMPLERS[sampler](case.model, case.temperature)
+    assert type(case.model).__name__ in str(error.value)
+
+
+def test_the_table_in_the_readme_is_this_one():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert table() in readme, "run `python tests/exact/pairs.py` and put its table into README.md"
