@@ -40,21 +40,6 @@ def seed(value) -> int:
     return int(value)
 
 
-def device(value, allowed: tuple[str, ...] = ("cpu",)) -> str:
-    """The device's name; ValueError when it is unknown, not supported here, or not present on this machine."""
-    name = str(value)
-    if name.split(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"device={name!r} is unknown: allowed are 'cpu' and 'cuda'")
-    if name.startswith("cuda"):
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ValueError(f"device={name!r} is not available: PyTorch finds no GPU on this machine; use device='cpu'")
-        if "cuda" not in allowed:
-            raise ValueError(f"device={name!r} is not supported by this sampler: allowed is {', '.join(allowed)}")
-    return name
-
-
 def one_of(name: str, value, allowed) -> None:
     """ValueError unless `value` is among `allowed`."""
     if value not in allowed:

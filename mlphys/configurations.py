@@ -1,25 +1,28 @@
 """How a batch of configurations lies in memory: a number for each site, or Ising spins packed 64 to a word.
 
 Every kind decodes to the same `x` of shape `(chains, n_sites[, components])`; samplers choose the kind they are fastest
-on, and a `State` saves and loads any of them.
+on, and a `State` saves and loads any of them. Their arrays are numpy's, or numba's device arrays on a GPU.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from mlphys import devices
 
 
 @dataclass
 class Sites:
     """One number (or vector) for each site: `array` has shape `(chains, n_sites[, components])`."""
 
-    array: np.ndarray
+    array: Any
 
     @property
     def chains(self) -> int:
         return len(self.array)
 
-    def spins(self) -> np.ndarray:
+    def spins(self) -> Any:
         """The array itself: writing to it changes the configuration."""
         return self.array
 
@@ -37,7 +40,7 @@ class Strips:
     `staggered`: with one sublattice reversed it is a ferromagnet.
     """
 
-    words: np.ndarray
+    words: Any
     shape: tuple[int, ...]
     transposed: bool = False
     staggered: bool = False
@@ -66,7 +69,7 @@ class Strips:
         """Int8 spins `(chains, n_sites)`, a copy."""
         from mlphys.kernels import bitplanes
 
-        grid = bitplanes.unpack_strips(self.words)
+        grid = bitplanes.unpack_strips(devices.to(self.words, "cpu"))
         return _flat(grid.transpose(0, 2, 1) if self.transposed else grid, self.staggered)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +90,7 @@ class Replicas:
     `words` has shape `(blocks, 2, rows, columns / 2)`; lanes beyond the last chain run along unseen.
     """
 
-    words: np.ndarray
+    words: Any
     shape: tuple[int, ...]
     chains: int
     staggered: bool = False
@@ -108,7 +111,7 @@ class Replicas:
         """Int8 spins `(chains, n_sites)`, a copy."""
         from mlphys.kernels import bitplanes
 
-        return _flat(bitplanes.unpack_replicas(self.words, self.chains), self.staggered)
+        return _flat(bitplanes.unpack_replicas(devices.to(self.words, "cpu"), self.chains), self.staggered)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlphys import checks
+from mlphys import checks, devices
 from mlphys.configurations import Sites
 from mlphys.hamiltonians.base import Derived, Hamiltonian
 from mlphys.state import State
@@ -56,10 +56,10 @@ class Sampler:
         if temperature is None:
             raise ValueError("temperature=None is not allowed for this model: give a temperature in J")
         beta = 1 / checks.temperatures(temperature, chains)
-        checks.device(device)
+        self.check_device(device)
         state = State(Sites(self._start(chains, seed, start)), beta, seed)
         self.adopt(state)
-        return state
+        return state.to(device)
 
     def _start(self, chains: int, seed: int, start) -> np.ndarray:
         if start is None:
@@ -68,6 +68,17 @@ class Sampler:
             checks.one_of("start", start, ("ordered", "random"))
             return np.asarray(getattr(self.hamiltonian, start)(chains, **({"seed": seed} if start == "random" else {})))
         return self.hamiltonian.check_start(start, chains).cpu().numpy().copy()
+
+    def runs_on(self, device: str) -> bool:
+        """Whether this sampler can advance a state on `device`, "cpu" or "cuda"."""
+        return device == "cpu"
+
+    def check_device(self, device: str) -> None:
+        """ValueError unless `device` is there and this sampler can advance a state on it."""
+        checks.one_of("device", str(device), ("cpu", "cuda"))
+        if not self.runs_on(str(device)):
+            raise ValueError(f"device={str(device)!r} is not supported by {self!r}: it runs on the CPU only")
+        devices.check(device)
 
     def adopt(self, state: State) -> None:
         """Bring a state, perhaps another sampler's, into the form this sampler works on."""
@@ -210,19 +221,21 @@ def run(
     else:
         if temperature is not None:
             state.temperature = temperature
+        sampler.check_device(state.device)
         sampler.adopt(state)
 
     # A copy takes the first step, which compiles kernels or loads them: that is not the sampler's time.
     rehearsal = state.copy()
     began = time.perf_counter()
     sampler.step(rehearsal, 1)
+    devices.synchronise(state.device)
     began = time.perf_counter()
     sampler.step(rehearsal, 1)
     first = measure(rehearsal)
     pace = _Pace(time.perf_counter() - began)
 
     series = {name: np.empty((samples, state.chains)) for name in first}
-    kept = np.empty((samples, *state.x.shape), state.x.numpy().dtype) if keep else None
+    kept = np.empty((samples, *state.x.shape), state.x.cpu().numpy().dtype) if keep else None
     report = _reporter(progress, samples)
     done, interrupted, seconds = 0, False, 0.0
     try:
@@ -238,7 +251,7 @@ def run(
                 series[name][done] = value
             seconds += time.perf_counter() - began
             if kept is not None:
-                kept[done] = state.x
+                kept[done] = state.x.cpu()
             if report(done + 1, samples) is False:
                 interrupted = True
                 break
@@ -265,6 +278,7 @@ class _Pace:
         most = max(1, int(0.25 / max(self.seconds_per_sweep, 1e-9)))
         while sweeps > 0:
             sampler.step(state, min(sweeps, most))
+            devices.synchronise(state.device)  # or the GPU would queue far more than a quarter of a second
             sweeps -= most
 
 
@@ -273,13 +287,17 @@ def _measurement(hamiltonian: Hamiltonian, observe) -> Callable[[State], dict[st
         for name, function in observe.items():
             if not callable(function):
                 raise ValueError(f"observe[{name!r}]={function!r} is not a function of x")
-        return lambda state: {name: np.asarray(function(state.x)) for name, function in observe.items()}
+        return lambda state: {name: _on_cpu(function(state.x)) for name, function in observe.items()}
     if isinstance(observe, str):
         observe = (observe,)
     names = tuple(hamiltonian.observables if observe is None else observe)
     for name in names:
         checks.one_of("observe", name, tuple(hamiltonian.observables))
     return lambda state: hamiltonian.measure(state, names)
+
+
+def _on_cpu(values) -> np.ndarray:
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
 class _reporter:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mlphys import checks
+from mlphys import checks, devices
 from mlphys.configurations import Replicas, Sites, Strips
 from mlphys.core import Info, Sampler, State
 from mlphys.hamiltonians.base import Hamiltonian
@@ -30,19 +30,26 @@ class _SingleSite(Sampler):
             if hamiltonian.lattice.name == "square":
                 self.kind = next((kind for kind in (Strips, Replicas) if kind.fits(hamiltonian.lattice.shape)), Sites)
 
+    def runs_on(self, device: str) -> bool:
+        return device == "cpu" or self.kind is not Sites
+
     def adopt(self, state: State) -> None:
+        device = state.device
         if not isinstance(state.configuration, self.kind):
-            spins = state.configuration.spins()
+            spins = devices.to(state.configuration.spins(), "cpu")
             if self.kind is Sites:
                 state.configuration = Sites(spins)
             else:
                 state.configuration = self.kind.pack(spins, self.hamiltonian.lattice.shape, self.hamiltonian.coupling < 0)
-        if self.kind is not Sites and "metropolis_streams" not in state.cache:
+            state.to(device)
+        if self.kind is not Sites:
             from mlphys.kernels import generators, multispin
 
-            words = state.configuration.words  # type: ignore[union-attr]
-            seed = np.uint64(spawn(state.seed, "metropolis"))
-            state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), multispin.LANES)
+            if "metropolis_streams" not in state.cache:
+                words = state.configuration.words  # type: ignore[union-attr]
+                seed = np.uint64(spawn(state.seed, "metropolis"))
+                state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), multispin.LANES)
+            state.cache["metropolis_streams"] = devices.to(state.cache["metropolis_streams"], device)
 
     def step(self, state: State, sweeps: int = 1) -> Info:
         self.adopt(state)

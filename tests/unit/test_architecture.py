@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "mlphys"
 LAYERS = [
     ["checks"],
     ["kernels"],
-    ["lattices", "random", "threads", "configurations"],
+    ["lattices", "random", "threads", "devices", "configurations"],
     ["hamiltonians", "exact"],
     ["stats", "state", "core"],
     ["samplers", "contract"],
