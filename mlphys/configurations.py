@@ -79,7 +79,7 @@ class Strips:
         return _split_sums(bitplanes.strips_sums(self.words), self.shape, self.staggered)
 
     def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Swap the configurations of the chains `first` with those of `second`, `(pairs,)` each, all different."""
+        """Swap configurations, as those of `Sites` do."""
         self.words[first], self.words[second] = self.words[second], self.words[first]
 
 
@@ -121,13 +121,11 @@ class Replicas:
         return _split_sums(sums, self.shape, self.staggered)
 
     def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Swap the configurations of the chains `first` with those of `second`, `(pairs,)` each, all different."""
-        (block, bit), (other_block, other_bit) = (
-            (chains // 64, (chains % 64).astype(np.uint64)[:, None, None, None]) for chains in (first, second)
-        )
-        unequal = (self.words[block] >> bit ^ self.words[other_block] >> other_bit) & np.uint64(1)
-        np.bitwise_xor.at(self.words, block, unequal << bit)
-        np.bitwise_xor.at(self.words, other_block, unequal << other_bit)
+        """Swap configurations, as those of `Sites` do."""
+        both = np.concatenate([first, second])
+        block, bit = both // 64, (both % 64).astype(np.uint64)[:, None, None, None]
+        values = self.words[block] >> bit & np.uint64(1)
+        np.bitwise_xor.at(self.words, block, (values ^ np.roll(values, len(first), axis=0)) << bit)
 
 
 KINDS = {kind.__name__: kind for kind in (Sites, Strips, Replicas)}

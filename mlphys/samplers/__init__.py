@@ -23,3 +23,5 @@ def warm() -> None:
             sampler(model).step(state)
             model.measure(state, tuple(model.observables))
             state.configuration.spins()
+    tempering = mp.Tempering(mp.Metropolis(models[-1]), [1.0, 2.0])
+    tempering.step(tempering.init(seed=0))

@@ -52,22 +52,22 @@ class Tempering(Sampler):
         return state
 
     def adopt(self, state: State) -> None:
-        rungs = len(self.temperatures)
+        rungs, cache = len(self.temperatures), state.cache
         if state.chains % rungs:
             raise ValueError(f"state has {state.chains} chains: allowed are multiples of the {rungs} temperatures")
         self.sampler.adopt(state)
-        ladder, inner = state.cache.get("ladder"), slice(None, None, rungs - 1 if self.tune else 1)
-        if ladder is None or len(ladder) != rungs or not np.array_equal(ladder[inner], 1 / self.temperatures[inner]):
-            state.cache["ladder"] = 1 / self.temperatures
-            state.cache["replica"] = np.arange(state.chains)
-            state.cache["heading"] = np.zeros(state.chains, np.int64)
-            state.cache["round_trips"] = np.zeros(state.chains, np.int64)
-            state.cache["exchange_tally"] = np.zeros((2, rungs - 1))
-            state.cache["tunings"] = np.zeros(1, np.int64)
-        elif not np.array_equal(state.beta, np.tile(ladder, state.chains // rungs)):
-            state.beta[:] = np.tile(ladder, state.chains // rungs)
+        # Where the inner temperatures move, a ladder is told by its ends.
+        fixed = slice(None, None, rungs - 1 if self.tune else 1)
+        known = len(cache.get("ladder", ())) == rungs and np.array_equal(cache["ladder"][fixed], 1 / self.temperatures[fixed])
+        if not known:
+            cache |= {"ladder": 1 / self.temperatures, "tunings": np.zeros(1, np.int64), "replica": np.arange(state.chains)}
+            cache |= {name: np.zeros(state.chains, np.int64) for name in ("heading", "round_trips")}
+            cache["exchange_tally"] = np.zeros((2, rungs - 1))
+        ladders = np.tile(cache["ladder"], state.chains // rungs)
+        changed = known and not np.array_equal(state.beta, ladders)
+        state.beta[:] = ladders
+        if changed:
             raise ValueError("temperature of this state was changed: Tempering takes none but those of its ladder")
-        state.beta[:] = np.tile(state.cache["ladder"], state.chains // rungs)
 
     def step(self, state: State, sweeps: int = 1) -> Info:
         """Advance by `sweeps` sweeps, each followed by exchanges; the Info is that of the last sweep."""
