@@ -80,7 +80,7 @@ def sweep(
 
     def settle(key: str) -> None:
         try:
-            answer = pending[key].result(timeout=0.2)
+            answer = pending[key].result(timeout=1)
             if isinstance(answer, str):
                 failures[key] = answer
             else:
