@@ -1,0 +1,348 @@
+"""Lecture 02, fields: its sizes, the live XY model with its vortices, and the live φ⁴ field with its two peaks."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import mlphys as mp
+from mlphys.configurations import Sites
+from mlphys.core import Sampler, State
+from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
+from mlphys.lectures.sizes import choose
+from mlphys.random import generator
+from mlphys.stats import ChainTooShort, Estimate, jackknife
+
+KOSTERLITZ_THOULESS = 0.8929
+CRITICAL_KAPPA, COUPLING = 0.269, 0.022
+
+PUBLISHED = {
+    "helicity_modulus": {8: (0.6711, 0.0005), 16: (0.6482, 0.0008), 32: (0.635, 0.002)},
+    "energy": {8: (-1.4611, 0.0004), 16: (-1.4501, 0.0003), 32: (-1.4464, 0.0005)},
+}
+"""The XY model at T = 0.8929 J by side L, each with its error, from independent simulations."""
+
+SPIN_SAMPLERS: dict[str, Callable[..., Sampler]] = {
+    "Metropolis": lambda model: mp.Metropolis(model),
+    "heat bath": lambda model: mp.HeatBath(model),
+    "overrelaxation": lambda model: mp.Overrelaxation(model),
+    "Wolff": lambda model: mp.Wolff(model),
+}
+FIELD_SAMPLERS: dict[str, Callable[..., Sampler]] = SPIN_SAMPLERS | {"HMC": lambda model: mp.HMC(model)}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes.
+
+    `spins` and `field` are the sides of the apps' first lattices.
+    """
+
+    spins: int
+    field: int
+
+
+_SIZES = {
+    "ci": Sizes(32, 16),
+    "lecture": Sizes(64, 32),
+    "full": Sizes(128, 64),
+}
+
+
+def sizes(name: str | None = None) -> Sizes:
+    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
+    return choose(_SIZES, name)
+
+
+def look_at_spins(angles: np.ndarray, beta: float) -> tuple[dict[str, float], np.ndarray]:
+    """What one lattice of angles (rows, columns) shows, per site, and the windings of its plaquettes.
+
+    In numpy: at 256² that takes 5 ms where the general observables take tens, and a live picture has no more.
+    `squared_force` is the mean of (∂H/∂θ)², which equals −2 T ⟨e⟩ (Rugh 1997, 10.1103/PhysRevLett.78.772).
+    """
+    ahead = [np.roll(angles, -1, axis) - angles for axis in (1, 0)]
+    bends, currents = [np.cos(step) for step in ahead], [np.sin(step) for step in ahead]
+    force = sum(current - np.roll(current, 1, axis) for current, axis in zip(currents, (1, 0), strict=True))
+    along, across = (step - 2 * np.pi * np.round(step / (2 * np.pi)) for step in ahead)
+    winding = np.rint((along + np.roll(across, -1, 1) - np.roll(along, -1, 0) - across) / (2 * np.pi)).astype(np.int8)
+    stiffness = sum(bend.sum() - beta * current.sum() ** 2 for bend, current in zip(bends, currents, strict=True))
+    values = {
+        "energy": -sum(bend.mean() for bend in bends),
+        "helicity_modulus": stiffness / (2 * angles.size),
+        "vortex_density": np.mean(winding != 0),
+        "squared_force": np.mean(force**2),
+    }
+    return {name: float(value) for name, value in values.items()}, winding
+
+
+class Live:
+    """One lattice that runs live, and what was measured on it since its last change."""
+
+    MEMORY, TUNING = 2**13, 200
+
+    def __init__(self, sampler: Sampler, x: np.ndarray, beta: float, seed: int, look: Callable):
+        self.sampler, self.model = sampler, sampler.hamiltonian
+        self.shape, self.side = x.shape, x.shape[0]
+        # Made by hand, without torch: that takes longer to import than the rest of the app to open.
+        self.state = State(Sites(x.reshape(1, -1)), np.array([beta]), seed)
+        sampler.adopt(self.state)
+        self._look = look
+        self.series: dict[str, deque[float]] = {}
+        self.seen = look(self.x, beta)[1]
+
+    @property
+    def x(self) -> np.ndarray:
+        """The lattice (rows, columns) as it is now."""
+        return np.asarray(self.state.configuration.spins()).reshape(self.shape)
+
+    def advance(self, sweeps: int) -> None:
+        """Go `sweeps` sweeps on and measure."""
+        self.sampler.step(self.state, sweeps)
+        if self.samples < self.TUNING:
+            self.sampler.adapt(self.state)
+        values, self.seen = self._look(self.x, float(self.state.beta[0]))
+        for name, value in values.items():
+            self.series.setdefault(name, deque(maxlen=self.MEMORY)).append(value)
+
+    def forget(self) -> None:
+        """Drop the measurements: something has changed."""
+        self.series.clear()
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.series.values()), ()))
+
+    def estimate(self, *names: str, of: Callable[..., float] | None = None) -> Estimate | None:
+        """The mean of one quantity, or a function `of` several means; None while there is too little for an error."""
+        # Tuning ends with the first measurements, and the lattice has to forget where it came from.
+        first = max(self.TUNING, self.samples // 5)
+        if self.samples - first < 100:
+            return None
+        parts = [np.array(self.series[name])[first:] for name in names]
+        try:
+            return mp.stats.estimate(parts[0]) if of is None else jackknife(of, *parts)
+        except ChainTooShort:
+            return None
+
+
+QUANTITIES = {
+    "helicity_modulus": "helicity modulus Υ (J)",
+    "energy": "energy ⟨e⟩ per site (J)",
+    "vortex_density": "vortices per plaquette",
+}
+
+
+def app(size: str | None = None) -> App:
+    """The live XY model: drag the temperature and see the pairs of vortices come apart."""
+    chosen = sizes(size)
+    knobs = controls(
+        temperature=Control(0.3, 1.6, 0.7, step=0.01, label="temperature T", unit="J", marks={KOSTERLITZ_THOULESS: "T_KT"}),
+        side=Choice(["8", "16", "32", "64", "128", "256"], str(chosen.spins), label="lattice side L"),
+        sampler=Choice(list(SPIN_SAMPLERS), "overrelaxation", label="sampler"),
+        sweeps=Choice(["1", "4", "16", "64"], "1", label="sweeps per frame"),
+        start=Choice(["ordered", "random"], "random", label="start from"),
+        quantity=Choice([name.replace("_", " ") for name in QUANTITIES], label="plot"),
+        vortices=Switch(True, label="mark vortices"),
+    )
+    view = LatticeView(
+        rows=chosen.spins, label="spins of the XY model", marked=("vortex", "antivortex"), caption="colour: direction of the spin"
+    )
+    readouts = Readouts(
+        "sweeps",
+        *QUANTITIES,
+        "force_temperature",
+        units={"energy": "J", "helicity_modulus": "J", "force_temperature": "J"},
+        labels={"force_temperature": "temperature from forces"},
+    )
+    curve = Plot(x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature", legend="top right")
+    history = Plot(x="time (frames)", y="Υ and e (J)", label="history of helicity modulus and energy")
+    grid = np.linspace(0.3, 1.6, 80)
+    visited: dict[tuple[str, int, float], Estimate] = {}
+    live: Live
+    seed = 0
+
+    def rebuild() -> None:
+        nonlocal live, seed
+        model = mp.XY(mp.square(int(knobs.side)))
+        sampler = SPIN_SAMPLERS[knobs.sampler](model)
+        seed += 1
+        turns = generator(seed, "start").uniform(-np.pi, np.pi, model.lattice.shape)
+        live = Live(sampler, turns if knobs.start == "random" else 0 * turns, 1 / knobs.temperature, seed, look_at_spins)
+        player.steps = 0
+        draw()
+        plot()
+
+    def draw() -> None:
+        view.show(live.x, scale="wheel", marks=live.seen if knobs.vortices else None)
+
+    def plot() -> None:
+        quantity, side = knobs.quantity.replace(" ", "_"), live.side
+        traces = []
+        if quantity == "helicity_modulus":
+            traces.append(line(grid, 2 * grid / np.pi, name="2T/π: the jump ends here", dash="dash"))
+        if quantity == "energy":
+            traces.append(line(grid, grid / 2 - 2, name="spin waves, −2 + T/2", dash="dash"))
+        if side in PUBLISHED.get(quantity, {}):
+            mean, error = PUBLISHED[quantity][side]
+            traces.append(markers([KOSTERLITZ_THOULESS], [mean], [error], f"published, L = {side}", 2, "diamond"))
+        points = sorted((t, e) for (q, label, t), e in visited.items() if q == quantity and label == side)
+        t, e = [t for t, _ in points], [e for _, e in points]
+        traces.append(markers(t, [v.mean for v in e], [v.error for v in e], name=f"measured, L = {side}", colour=1))
+        curve.update(*traces, layout={"xaxis": {"range": [0.3, 1.6]}, "yaxis": {"title": {"text": QUANTITIES[quantity]}}})
+        recent = [np.array(live.series.get(name, ()))[-500:] for name in ("helicity_modulus", "energy")]
+        time = np.arange(len(recent[0]))
+        names = ("helicity modulus Υ (J)", "energy e (J)")
+        history.update(*(line(time, y, name, colour) for y, name, colour in zip(recent, names, (1, 2), strict=True)))
+
+    def tell() -> None:
+        values: dict[str, object] = {"sweeps": live.state.sweep}
+        temperature = round(float(live.state.temperature[0]), 4)
+        for name in QUANTITIES:
+            estimate, published = live.estimate(name), PUBLISHED.get(name, {}).get(live.side)
+            values[name] = float(np.mean(live.series[name])) if live.series else None
+            if estimate is not None:
+                visited[name, live.side, temperature] = estimate
+                values[name] = (estimate.mean, estimate.error)
+                if published and temperature == KOSTERLITZ_THOULESS:
+                    # The published value has an error of its own.
+                    values[name] = (estimate.mean, float(np.hypot(estimate.error, published[1])), published[0])
+        told = live.estimate("energy", "squared_force", of=lambda e, f2: -f2 / (2 * e))
+        values["force_temperature"] = None if told is None else (told.mean, told.error, temperature)
+        readouts.update(**values)
+
+    def step() -> None:
+        live.advance(int(knobs.sweeps))
+        draw()
+        if player.steps % 30 == 0:
+            tell()
+            plot()
+
+    def changed(change) -> None:
+        with player.lock:
+            if change.name == "temperature":
+                live.state.temperature = change.new
+                live.forget()
+            elif change.name in ("side", "sampler", "start"):
+                rebuild()
+            draw()
+            plot()
+
+    player = Player(step, rate=60, reset=rebuild, unit="frames/s", label="the spins")
+    rebuild()
+    knobs.observe(changed, ["temperature", "side", "sampler", "start", "quantity", "vortices"])
+    return App(
+        "Vortices",
+        "No order survives in two dimensions: what, then, changes at one sharp temperature?",
+        views=[view],
+        plots=[curve, history],
+        controls=knobs,
+        player=player,
+        readouts=readouts,
+    )
+
+
+def look_at_field(model: mp.Phi4) -> Callable:
+    """A function of one field (rows, columns) that gives its numbers, per site, and the field itself.
+
+    `identity` is φ ∂S/∂φ, whose mean is 1 for every action and every lattice: partial integration.
+    """
+
+    def look(x: np.ndarray, _beta: float) -> tuple[dict[str, float], np.ndarray]:
+        near = sum(np.roll(x, shift, axis) for shift in (1, -1) for axis in (0, 1))
+        bonds, square, fourth = float(np.mean(x * near)) / 2, float(np.mean(x**2)), float(np.mean(x**4))
+        a, b, coupling = model.quadratic, model.hopping, model.coupling
+        values = {
+            "magnetisation": float(x.mean()),
+            "abs_magnetisation": abs(float(x.mean())),
+            "phi2": square,
+            "action": a * square + coupling * fourth - b * bonds,
+            "identity": 2 * a * square + 4 * coupling * fourth - 2 * b * bonds,
+        }
+        return values, x
+
+    return look
+
+
+def field_app(size: str | None = None) -> App:
+    """The live φ⁴ field: raise κ and see the distribution of its mean split in two."""
+    chosen = sizes(size)
+    knobs = controls(
+        kappa=Control(0.2, 0.32, 0.25, step=0.001, label="hopping κ", marks={CRITICAL_KAPPA: "κ_c"}),
+        side=Choice(["8", "16", "32", "64", "128"], str(chosen.field), label="lattice side L"),
+        sampler=Choice(list(FIELD_SAMPLERS), "heat bath", label="sampler"),
+        sweeps=Choice(["1", "4", "16", "64"], "4", label="sweeps per frame"),
+    )
+    view = LatticeView(rows=chosen.field, label="the field φ", caption="field φ")
+    names = ("abs_magnetisation", "phi2", "action", "identity")
+    labels = {"abs_magnetisation": "⟨|M|⟩", "phi2": "⟨φ²⟩", "action": "action ⟨S⟩/V", "identity": "identity ⟨φ ∂S/∂φ⟩/V"}
+    readouts = Readouts("sweeps", *names, labels=labels)
+    peaks = Plot(x="mean field M", y="probability density", label="distribution of the mean field", legend="top right")
+    history = Plot(x="time (frames)", y="mean field M", label="history of the mean field")
+    edges = np.linspace(-3, 3, 61)
+    live: Live
+    seed = 0
+
+    def model() -> mp.Phi4:
+        return mp.Phi4.from_kappa(mp.square(int(knobs.side)), knobs.kappa, COUPLING)
+
+    def rebuild() -> None:
+        nonlocal live, seed
+        seed += 1
+        field = model()
+        start = generator(seed, "start").normal(size=field.lattice.shape)
+        live = Live(FIELD_SAMPLERS[knobs.sampler](field), start, 1.0, seed, look_at_field(field))
+        player.steps = 0
+        draw()
+        plot()
+
+    def turn() -> None:
+        """Go on from this field with another κ."""
+        nonlocal live
+        field = model()
+        live = Live(FIELD_SAMPLERS[knobs.sampler](field), live.x.copy(), 1.0, live.seed + 1, look_at_field(field))
+
+    def draw() -> None:
+        view.show(live.seen, scale=(-4, 4))
+
+    def plot() -> None:
+        m = np.array(live.series.get("magnetisation", ()))
+        density = np.histogram(m[len(m) // 5 :], edges, density=True)[0] if len(m) > 20 else np.zeros(len(edges) - 1)
+        peaks.update(line((edges[1:] + edges[:-1]) / 2, density, name=f"κ = {knobs.kappa:.3f}, L = {live.side}", colour=1))
+        history.update(line(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1))
+
+    def tell() -> None:
+        values: dict[str, object] = {"sweeps": live.state.sweep}
+        for name in names:
+            estimate = live.estimate(name)
+            values[name] = None if estimate is None else (estimate.mean, estimate.error, *([1.0] if name == "identity" else []))
+        readouts.update(**values)
+
+    def step() -> None:
+        live.advance(int(knobs.sweeps))
+        draw()
+        if player.steps % 30 == 0:
+            tell()
+            plot()
+
+    def changed(change) -> None:
+        with player.lock:
+            if change.name == "kappa":
+                turn()
+            else:
+                rebuild()
+            draw()
+            plot()
+
+    player = Player(step, rate=60, reset=rebuild, unit="frames/s", label="the field")
+    rebuild()
+    knobs.observe(changed, ["kappa", "side", "sampler"])
+    return App(
+        "A field that chooses a side",
+        "The action treats φ and −φ alike: when does the field not?",
+        views=[view],
+        plots=[peaks, history],
+        controls=knobs,
+        player=player,
+        readouts=readouts,
+    )
