@@ -10,9 +10,12 @@ import mlphys as mp
 from mlphys.configurations import Sites
 from mlphys.core import Sampler, State
 from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
+from mlphys.lectures.fields_exercises import exercises
 from mlphys.lectures.sizes import choose
 from mlphys.random import generator
 from mlphys.stats import ChainTooShort, Estimate, jackknife
+
+__all__ = ["COUPLING", "CRITICAL_KAPPA", "KOSTERLITZ_THOULESS", "PUBLISHED", "app", "exercises", "field_app", "sizes"]
 
 KOSTERLITZ_THOULESS = 0.8929
 CRITICAL_KAPPA, COUPLING = 0.269, 0.022
@@ -146,7 +149,10 @@ def app(size: str | None = None) -> App:
         vortices=Switch(True, label="mark vortices"),
     )
     view = LatticeView(
-        rows=chosen.spins, label="spins of the XY model", marked=("vortex", "antivortex"), caption="colour: direction of the spin"
+        rows=chosen.spins,
+        label="spins of the XY model",
+        marked=("vortex", "antivortex"),
+        caption="colour: direction of the spin",
     )
     readouts = Readouts(
         "sweeps",
@@ -155,7 +161,9 @@ def app(size: str | None = None) -> App:
         units={"energy": "J", "helicity_modulus": "J", "force_temperature": "J"},
         labels={"force_temperature": "temperature from forces"},
     )
-    curve = Plot(x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature", legend="top right")
+    curve = Plot(
+        x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature", legend="top right"
+    )
     history = Plot(x="time (frames)", y="Υ and e (J)", label="history of helicity modulus and energy")
     grid = np.linspace(0.3, 1.6, 80)
     visited: dict[tuple[str, int, float], Estimate] = {}
@@ -300,7 +308,7 @@ def field_app(size: str | None = None) -> App:
         """Go on from this field with another κ."""
         nonlocal live
         field = model()
-        live = Live(FIELD_SAMPLERS[knobs.sampler](field), live.x.copy(), 1.0, live.seed + 1, look_at_field(field))
+        live = Live(FIELD_SAMPLERS[knobs.sampler](field), live.x.copy(), 1.0, live.state.seed + 1, look_at_field(field))
 
     def draw() -> None:
         view.show(live.seen, scale=(-4, 4))
@@ -315,7 +323,9 @@ def field_app(size: str | None = None) -> App:
         values: dict[str, object] = {"sweeps": live.state.sweep}
         for name in names:
             estimate = live.estimate(name)
-            values[name] = None if estimate is None else (estimate.mean, estimate.error, *([1.0] if name == "identity" else []))
+            values[name] = (
+                None if estimate is None else (estimate.mean, estimate.error, *([1.0] if name == "identity" else []))
+            )
         readouts.update(**values)
 
     def step() -> None:
