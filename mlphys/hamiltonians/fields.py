@@ -34,7 +34,7 @@ class Phi4(Hamiltonian):
     -10.666667
     """
 
-    rules = ("metropolis",)
+    rules = ("metropolis", "heat_bath", "overrelaxation")
     temperature = 1.0
     continuous = True
 
@@ -186,8 +186,14 @@ class Phi4(Hamiltonian):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import fields
 
-        tables = (self.lattice.neighbours, self.quadratic, self.coupling, self.hopping, self.lattice.update_order)
-        return getattr(fields, f"{rule}_sweeps"), tables
+        return getattr(fields, f"{rule}_sweeps"), self._tables
+
+    @cached_property
+    def _tables(self) -> tuple:
+        order, colours = self.lattice.update_order, self.lattice.colours
+        near = np.argsort(order).astype(np.int32)[self.lattice.neighbours[order]]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(colours))])
+        return near, order, starts, self.quadratic, self.coupling, self.hopping
 
     def __repr__(self) -> str:
         if self.kappa is None:

@@ -1,52 +1,253 @@
 """Updates of one site after the other for a real field φ: Metropolis, heat bath, overrelaxation.
 
-S = Σ_sites (a φ² + λ φ⁴) − b Σ_bonds φ φ'. Sites are visited colour by colour, and each draws the Philox words of its own
-(seed, chain, sweep, site), so that no order of evaluation, thread or slice of chains can change a result. `chains` holds
-the number of each chain, `first_sweep` the sweeps done before.
+A site's weight is exp(−A φ² − Q φ⁴ + B φ): A = β a, Q = β λ, and the pull B = β b Σ φ' of its neighbours. Sites are visited
+colour by colour, and each draws the Philox words of its own (seed, chain, sweep, site), so that no order of evaluation,
+thread or slice of chains can change a result. A chain is copied to scratch memory colour after colour and updated in blocks
+of one colour, by loops without branches, which the compiler vectorises.
+
+Tables: `near[p]`, the places of the neighbours of place p, `order[p]` the site at place p, `starts` the first place of every
+colour; `quadratic` a, `quartic` λ, `hopping` b.
 """
+
+import math
 
 import numpy as np
 from numba import njit
 
 from mlphys.kernels.generators import philox, unit
+from mlphys.kernels.lanes import WIDTH, log, put, root, row, sine_cosine, uniform
+from mlphys.kernels.vectors import decay
+
+_BLOCK = 256
+_LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 @njit(inline="always")
-def metropolis_step(word, value, width):
-    """The value proposed for a site, up to `width` away, given a random 64-bit word."""
-    return value + width * (2.0 * unit(word) - 1.0)
+def cost(old, new, quadratic, quartic, pull):
+    """The change of A φ² + Q φ⁴ − B φ from `old` to `new`."""
+    squares = new * new + old * old
+    return (new - old) * ((new + old) * (quadratic + quartic * squares) - pull)
 
 
 @njit(inline="always")
-def potential(value, quadratic, quartic, pull):
-    """a φ² + λ φ⁴ − φ · pull, the part of the action that a site's value sets; pull = b Σ φ' over its neighbours."""
-    square = value * value
-    return (quartic * square + quadratic) * square - pull * value
+def level(quadratic, quartic, pull, lone, lift):
+    """The c for which φ⁴ ≥ 2 c φ² − c² bounds a site's weight best by a normal density: c is that density's mean of φ².
+
+    Its precision is 2α with α = A + 2 Q c, so that α³ − A α² − Q α − Q B²/2 = 0, which Halley's method solves from
+    α = lone + lift |B|^(5/8); `lone`, the α of B = 0, and `lift` come from `lone_site`.
+    """
+    size = abs(pull)
+    alpha = lone + lift * np.sqrt(size * np.sqrt(np.sqrt(size)))
+    for _ in range(4):
+        value = ((alpha - quadratic) * alpha - quartic) * alpha - 0.5 * quartic * pull * pull
+        slope = (3.0 * alpha - 2.0 * quadratic) * alpha - quartic
+        alpha -= value * slope / (slope * slope - value * (3.0 * alpha - quadratic))
+    return (0.5 + 0.25 * pull * pull / alpha) / alpha
 
 
 @njit(inline="always")
-def _neighbour_sum(x, neighbours, site):
-    total = 0.0
-    for k in range(neighbours.shape[1]):
-        total += x[neighbours[site, k]]
-    return total
+def lone_site(quadratic, quartic):
+    """What `level` needs to know of A and Q."""
+    size = np.sqrt(quadratic * quadratic + 4.0 * quartic)
+    return 0.5 * (quadratic + size) if quadratic > 0.0 else 2.0 * quartic / (size - quadratic), 0.9 * quartic ** (11 / 32)
+
+
+@njit(inline="always")
+def heat_bath_try(normal, number, quadratic, quartic, pull, c):
+    """A site's candidate value for the normal density of `level` c, nan if it is rejected.
+
+    Takes a `normal` and a uniform random `number`; accepts 52 % at worst, given A ≥ −√Q.
+    """
+    alpha = quadratic + 2.0 * quartic * c
+    value = 0.5 * pull / alpha + normal * np.sqrt(0.5 / alpha)
+    miss = value * value - c
+    return value if number < decay(quartic * miss * miss) else np.nan
+
+
+@njit(inline="always")
+def reflected(value, number, quadratic, quartic, pull, c):
+    """The value reflected about the centre of the normal density of `level` c, or itself if that is rejected."""
+    other = pull / (quadratic + 2.0 * quartic * c) - value
+    return other if number < decay(max(cost(value, other, quadratic, quartic, pull), 0.0)) else value
+
+
+@njit
+def two_well_try(word, other, quadratic, quartic, pull):
+    """A site's candidate value where A < 0, nan if it is rejected; accepts 85 % at worst.
+
+    |φ| = w has the density exp(g), g = −A w² − Q w⁴ + ln cosh B w, with one maximum: g'/w = 2 u(w²), and u is convex and
+    falls. So g is concave from √⅓ of the place of its maximum on, and lies below its maximum and its tangents there, the
+    left one raised where it cuts off g(0). The sign follows, + with probability 1/(1 + exp(−2 B w)).
+    """
+    square = -0.5 * quadratic / quartic + (0.25 * abs(pull) / quartic) ** (2 / 3)
+    steepness = 0.0
+    for _ in range(60):  # Newton's method for u(w²) = 0, from below but for the first step
+        z = abs(pull) * np.sqrt(square)
+        t = np.tanh(z)
+        ratio, bend = (t / z, (1.0 - t * t - t / z) / square) if z > 1e-3 else (1.0 - z * z / 3.0, -pull * pull / 1.5)
+        steepness = -2.0 * quartic + 0.25 * pull * pull * bend
+        step = (0.5 * pull * pull * ratio - quadratic - 2.0 * quartic * square) / steepness
+        square = max(square - step, -0.5 * quadratic / quartic)
+        if abs(step) <= 1e-9 * square:
+            break
+    mode = np.sqrt(square)
+    spread = np.sqrt(-0.5 / (square * steepness))  # √2 / √(−g'')
+    top, _ = _folded(mode, quadratic, quartic, pull)
+    right, left = mode + spread, max(mode - spread, np.sqrt(2.0 / 3.0) * mode)
+    height, fall = _folded(right, quadratic, quartic, pull)
+    right += (top - height) / fall  # where the tangent meets the maximum
+    height, rise = _folded(left, quadratic, quartic, pull)
+    height += max(0.0, _folded(0.0, quadratic, quartic, pull)[0] - height + rise * left)
+    left += (top - height) / rise
+    below, above = -np.expm1(-rise * left) / rise, -1.0 / fall
+    place = unit(word) * (below + right - left + above)
+    if place < below:
+        w = left + np.log1p(rise * (place - below)) / rise
+        bound = top - rise * (left - w)
+    elif place < below + right - left:
+        w = left + place - below
+        bound = top
+    else:
+        share = max((place - (below + right - left)) / above, 2.0**-54)
+        w = right + np.log(share) / fall
+        bound = top + np.log(share)
+    chance = np.exp(_folded(w, quadratic, quartic, pull)[0] - bound)
+    number = unit(other)
+    if number >= chance:
+        return np.nan
+    return w if number * (1.0 + np.exp(-2.0 * pull * w)) < chance else -w
+
+
+@njit(inline="always")
+def _folded(w, quadratic, quartic, pull):
+    """g and g' of `two_well_try`."""
+    z = abs(pull) * w
+    value = z + np.log1p(np.exp(-2.0 * z)) - math.log(2.0) - (quadratic + quartic * w * w) * w * w
+    return value, abs(pull) * np.tanh(z) - 2.0 * (quadratic + 2.0 * quartic * w * w) * w
+
+
+@njit(inline="always")
+def _pulls(pulls, u, near, start, stop, strength):
+    if near.shape[1] == 4:  # unrolled: twice as fast
+        for p in range(start, stop):
+            i, j = np.uint32(near[p, 0]), np.uint32(near[p, 1])
+            k, m = np.uint32(near[p, 2]), np.uint32(near[p, 3])
+            pulls[p - start] = strength * ((u[i] + u[j]) + (u[k] + u[m]))
+    else:
+        for p in range(start, stop):
+            total = 0.0
+            for k in range(near.shape[1]):
+                total += u[near[p, k]]
+            pulls[p - start] = strength * total
+
+
+@njit(inline="always")
+def _draw(words, others, seed, sites, count, chain, counter):
+    for k in range(count):
+        words[k], others[k] = philox(seed, sites[k], chain, counter)
+
+
+@njit(inline="always")
+def _normals(normals, words, others, count):
+    """Normal numbers from the first words and the upper halves of the others (Box and Muller 1958)."""
+    first, second, result = words.reshape(-1, WIDTH), others.reshape(-1, WIDTH), normals.reshape(-1, WIDTH)
+    for k in range((count + WIDTH - 1) // WIDTH):
+        angle = 2.0 * math.pi * uniform(row(second, k))
+        put(result, k, root(-2.0 * log(uniform(row(first, k)))) * sine_cosine(angle)[1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def metropolis_sweeps(
+    x, near, order, starts, quadratic, quartic, hopping, widths, betas, chains, seed, first_sweep, sweeps
+):
+    """Metropolis sweeps with steps uniform in [−width, width]; accepted steps `(chains,)`."""
+    accepted = np.zeros(len(x), np.int64)
+    u, pulls = np.empty(len(order)), np.empty(_BLOCK)
+    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
+    for chain in range(len(x)):
+        a, q, width = betas[chain] * quadratic, betas[chain] * quartic, widths[chain]
+        u[:] = x[chain][order]
+        for sweep in range(first_sweep, first_sweep + sweeps):
+            for colour in range(len(starts) - 1):
+                for start in range(starts[colour], starts[colour + 1], _BLOCK):
+                    stop = min(start + _BLOCK, starts[colour + 1])
+                    _pulls(pulls, u, near, start, stop, betas[chain] * hopping)
+                    _draw(words, others, seed, order[start:stop], stop - start, chains[chain], sweep)
+                    here, total = u[start:stop], 0
+                    for k in range(stop - start):
+                        proposed = here[k] + width * (2.0 * unit(words[k]) - 1.0)
+                        accept = unit(others[k]) < decay(max(cost(here[k], proposed, a, q, pulls[k]), 0.0))
+                        total += accept
+                        here[k] = proposed if accept else here[k]
+                    accepted[chain] += total
+        x[chain][order] = u
+    return accepted
 
 
 @njit(cache=True, nogil=True)
-def metropolis_sweeps(
-    fields, neighbours, quadratic, quartic, hopping, order, widths, betas, chains, seed, first_sweep, sweeps
+def heat_bath_sweeps(x, near, order, starts, quadratic, quartic, hopping, betas, chains, seed, first_sweep, sweeps):
+    """Heat-bath sweeps; redrawn sites `(chains,)`."""
+    return overrelaxation_sweeps(
+        x, near, order, starts, quadratic, quartic, hopping, 0, betas, chains, seed, first_sweep, sweeps
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def overrelaxation_sweeps(
+    x, near, order, starts, quadratic, quartic, hopping, reflections, betas, chains, seed, first_sweep, sweeps
 ):
-    """Metropolis sweeps; accepted changes `(chains,)`."""
-    changed = np.zeros(len(fields), np.int64)
-    for row in range(len(fields)):
-        x = fields[row]
+    """Sweeps of `reflections` reflections and one heat bath; changed sites `(chains,)`."""
+    changed = np.zeros(len(x), np.int64)
+    u, pulls, levels = np.empty(len(order)), np.empty(_BLOCK), np.empty(_BLOCK)
+    normals, drawn = np.empty(_BLOCK), np.empty(_BLOCK)
+    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
+    sites, slots = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
+    for chain in range(len(x)):
+        a, q, strength = betas[chain] * quadratic, betas[chain] * quartic, betas[chain] * hopping
+        lone, lift = lone_site(a, q)
+        two_wells = a < -np.sqrt(q)
+        u[:] = x[chain][order]
         for sweep in range(first_sweep, first_sweep + sweeps):
-            for site in order:
-                proposing, accepting = philox(seed, site, chains[row], sweep)
-                pull = hopping * _neighbour_sum(x, neighbours, site)
-                proposed = metropolis_step(proposing, x[site], widths[row])
-                cost = potential(proposed, quadratic, quartic, pull) - potential(x[site], quadratic, quartic, pull)
-                if unit(accepting) < np.exp(-betas[row] * cost):
-                    x[site] = proposed
-                    changed[row] += 1
+            for repeat in range(reflections, -1, -1):
+                counter = sweep + (repeat << 32)
+                for colour in range(len(starts) - 1):
+                    for start in range(starts[colour], starts[colour + 1], _BLOCK):
+                        stop = min(start + _BLOCK, starts[colour + 1])
+                        here, count = u[start:stop], stop - start
+                        _pulls(pulls, u, near, start, stop, strength)
+                        for k in range(count):
+                            levels[k] = level(a, q, pulls[k], lone, lift)
+                        if repeat > 0:
+                            _draw(words, others, seed, order[start:stop], count, chains[chain], counter)
+                            total = 0
+                            for k in range(count):
+                                new = reflected(here[k], unit(words[k]), a, q, pulls[k], levels[k])
+                                total += new != here[k]
+                                here[k] = new
+                            changed[chain] += total
+                            continue
+                        changed[chain] += count
+                        for k in range(count):
+                            slots[k], sites[k] = k, order[start + k]
+                        attempt = 0
+                        while count > 0:
+                            # The rejected close ranks and try again, with words of their own.
+                            _draw(words, others, seed, sites, count, chains[chain], counter + (attempt << 48))
+                            if two_wells:
+                                for k in range(count):
+                                    drawn[k] = two_well_try(words[k], others[k], a, q, pulls[k])
+                            else:
+                                _normals(normals, words, others, count)
+                                for k in range(count):
+                                    number = (np.float64(others[k] & _LOW_HALF) + 0.5) * 2.0**-32
+                                    drawn[k] = heat_bath_try(normals[k], number, a, q, pulls[k], levels[k])
+                            left = 0
+                            for k in range(count):
+                                here[slots[k]] = drawn[k]
+                                pulls[left], levels[left] = pulls[k], levels[k]
+                                sites[left], slots[left] = sites[k], slots[k]
+                                left += np.isnan(drawn[k])
+                            count = left
+                            attempt += 1
+        x[chain][order] = u
     return changed
