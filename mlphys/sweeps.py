@@ -286,6 +286,8 @@ class _Processes:
         self.threads.shutdown(wait=False, cancel_futures=True)
         for process in self.started:
             process.kill()
+        for process in self.started:
+            process.wait()
 
     def _run(self, task):
         process, line = self.idle.pop() if self.idle else self._start()
