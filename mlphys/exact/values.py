@@ -14,7 +14,7 @@ class Exact:
     """Exact thermal values, per site but for `log_partition`: floats, or arrays shaped like the temperatures.
 
     m is the mean spin of a configuration; magnetisation ⟨m⟩, abs_magnetisation ⟨|m|⟩, m2 ⟨m²⟩, m4 ⟨m⁴⟩, binder
-    1 - ⟨m⁴⟩/(3⟨m²⟩²). None stands for what a solution does not give.
+    1 - ⟨m⁴⟩/(3⟨m²⟩²); of a gauge field plaquette ⟨cos P⟩ and charge2 ⟨Q²⟩. None stands for what a solution does not give.
     """
 
     energy: Any
@@ -25,6 +25,8 @@ class Exact:
     m4: Any = None
     binder: Any = None
     log_partition: Any = None
+    plaquette: Any = None
+    charge2: Any = None
 
 
 def positive(temperature: ArrayLike) -> np.ndarray:
