@@ -51,6 +51,9 @@ class Tempering(Sampler):
         self.adopt(state)
         return state
 
+    def runs_on(self, device: str) -> bool:
+        return self.sampler.runs_on(device)
+
     def adopt(self, state: State) -> None:
         rungs, cache = len(self.temperatures), state.cache
         if state.chains % rungs:
@@ -82,20 +85,26 @@ class Tempering(Sampler):
     def _exchange(self, state: State, seed: np.uint64) -> None:
         from mlphys.kernels.generators import philox_words
 
-        rungs = len(self.temperatures)
+        rungs, cache = len(self.temperatures), state.cache
         lower = np.arange(state.sweep % 2, rungs - 1, 2)
         energy = self.hamiltonian.measure(state, ("energy",))["energy"] * self.hamiltonian.lattice.n_sites
-        probability = self.acceptance(state.cache["ladder"], energy.reshape(-1, rungs), lower)
+        probability = self.acceptance(cache["ladder"], energy.reshape(-1, rungs), lower)
         words = philox_words(seed, len(probability), len(lower), state.sweep)[..., 0]
         ladder, pair = np.nonzero((words >> np.uint64(11)) * 2.0**-53 < probability)
         first = ladder * rungs + lower[pair]
+        device = state.device
+        if device != "cpu":  # configurations are exchanged there
+            state.to("cpu")
         state.configuration.exchange(first, first + 1)
-        replica = state.cache["replica"]
+        if device != "cpu":
+            state.to(device)
+        replica = cache["replica"]
         replica[first], replica[first + 1] = replica[first + 1], replica[first]
-        state.cache["exchange_tally"][:, lower] += [probability.sum(0), np.full(len(lower), len(probability))]
+        cache["exchange_tally"][0, lower] += probability.sum(0)
+        cache["exchange_tally"][1, lower] += len(probability)
         # A round trip ends at the lowest temperature, once the highest was seen since the last time.
-        heading, lowest, highest = state.cache["heading"], replica[::rungs], replica[rungs - 1 :: rungs]
-        state.cache["round_trips"][lowest] += heading[lowest] < 0
+        heading, lowest, highest = cache["heading"], replica[::rungs], replica[rungs - 1 :: rungs]
+        cache["round_trips"][lowest] += heading[lowest] < 0
         heading[lowest] = 1
         heading[highest] = -np.abs(heading[highest])
 
