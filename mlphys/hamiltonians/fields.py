@@ -37,6 +37,7 @@ class Phi4(Hamiltonian):
     rules = ("metropolis", "heat_bath", "overrelaxation")
     temperature = 1.0
     continuous = True
+    embedding_is_ergodic = False  # it turns signs alone
 
     def __init__(self, lattice: Lattice, mass2: float | None, coupling: float, kappa: float | None = None):
         self.lattice = check_lattice(lattice)
@@ -194,6 +195,16 @@ class Phi4(Hamiltonian):
         near = np.argsort(order).astype(np.int32)[self.lattice.neighbours[order]]
         starts = np.concatenate([[0], np.cumsum(np.bincount(colours))])
         return near, order, starts, self.quadratic, self.coupling, self.hopping
+
+    @property
+    def embeds(self) -> bool:
+        """Whether signs form clusters: with a negative hopping only where the lattice has two sublattices."""
+        return self.hopping >= 0 or self.lattice.bipartite
+
+    def embedding(self, x: np.ndarray, rng: np.random.Generator):
+        """The field itself, a = √b φ, with the signs of one sublattice reversed where b < 0."""
+        signs = np.sign(self.hopping) ** self.lattice.colours
+        return np.sqrt(abs(self.hopping)) * signs * x, lambda sites: np.where(sites, -x, x)
 
     def __repr__(self) -> str:
         if self.kappa is None:

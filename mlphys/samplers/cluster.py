@@ -1,24 +1,31 @@
 """Cluster updates: Wolff and Swendsen–Wang."""
 
+from typing import Any
+
 import numpy as np
 
 from mlphys import checks
 from mlphys.configurations import Sites
 from mlphys.core import Info, Sampler, State
+from mlphys.hamiltonians.base import Hamiltonian
 from mlphys.hamiltonians.spins import Ising
-from mlphys.random import spawn
+from mlphys.random import generator, spawn
+from mlphys.samplers.metropolis import HeatBath
 from mlphys.threads import over_chains
 
 
 class _Cluster(Sampler):
-    """Grows clusters of satisfied bonds, each kept with probability 1 − exp(−2β|J|)."""
+    """Grows clusters of satisfied bonds: of Ising spins, or of the Ising spins embedded in another model."""
 
-    hamiltonian: Ising
+    hamiltonian: Any
 
-    def __init__(self, hamiltonian: Ising):
+    def __init__(self, hamiltonian: Hamiltonian):
         super().__init__(hamiltonian)
-        if not isinstance(hamiltonian, Ising):
-            raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {type(self).__name__}: allowed is Ising")
+        if not (isinstance(hamiltonian, Ising) or hamiltonian.embeds):
+            name = type(self).__name__
+            raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {name}: its spins form no clusters")
+        # Clusters of φ⁴ turn signs alone.
+        self.local = None if getattr(hamiltonian, "embedding_is_ergodic", True) else HeatBath(hamiltonian)
 
     @property
     def plain_square(self) -> bool:
@@ -34,14 +41,37 @@ class _Cluster(Sampler):
             seed = np.uint64(spawn(state.seed, "cluster"))
             state.cache["cluster_streams"] = generators.seed_streams(seed, state.chains, 1)
 
+    def _embedded_step(self, state: State, sweeps: int, kernel, *by_chain) -> Info:
+        """Each sweep: draw a reflection for each chain, turn its clusters, and update locally where that is needed."""
+        x, neighbours = state.configuration.spins(), self.hamiltonian.lattice.neighbours
+        by_chain = (state.beta, *by_chain, state.cache["cluster_streams"])
+        flipped = np.zeros(state.chains, np.int64)
+
+        def turn_slice(a, turned, *by_chain):
+            return kernel(a, turned, neighbours, *by_chain)
+
+        for _ in range(sweeps):
+            a, reflect = self.hamiltonian.embedding(x, generator(state.seed, "embedding", state.sweep))
+            turned = np.zeros(a.shape, np.bool_)
+            flipped += over_chains(turn_slice, (a, turned, *by_chain), seconds=a.size * 5e-8)
+            x[:] = reflect(turned)
+            if self.local is None:
+                state.sweep += 1
+            else:
+                self.local.step(state)
+        return Info(flipped=flipped)
+
 
 class Wolff(_Cluster):
     """The Wolff algorithm: grow one cluster from a random site and flip it.
 
     A sweep flips a fixed number of clusters, `clusters` (a whole number), or, by default, as many as visit about every
     site once: tuned for each chain during the burn-in of `run` and frozen then (one until then). Stopping "after n_sites
-    flipped sites" instead would favour some configurations and bias every average. Takes any couplings but no field:
-    ValueError otherwise. Source: Wolff 1989 (10.1103/PhysRevLett.62.361).
+    flipped sites" instead would favour some configurations and bias every average. Takes Ising models of any couplings but
+    no field, and models with an embedding, Potts, Clock, XY, Heisenberg and Phi4: ValueError otherwise. There each sweep
+    draws one reflection for each chain, and reflects the sites of its clusters. In Phi4 that turns signs alone, which is not
+    ergodic: a sweep ends with one of the heat bath. Source: Wolff 1989 (10.1103/PhysRevLett.62.361); φ⁴: Brower and
+    Tamayo 1989 (10.1103/PhysRevLett.62.1087).
 
     >>> import mlphys as mp
     >>> sampler = mp.Wolff(mp.Ising(mp.square(16)), clusters=5)
@@ -50,9 +80,9 @@ class Wolff(_Cluster):
     True
     """
 
-    def __init__(self, hamiltonian: Ising, clusters: int | None = None):
+    def __init__(self, hamiltonian: Hamiltonian, clusters: int | None = None):
         super().__init__(hamiltonian)
-        if not hamiltonian.without_field:
+        if isinstance(hamiltonian, Ising) and not hamiltonian.without_field:
             raise ValueError(f"field={hamiltonian.field!r} is not supported by Wolff: allowed is 0; use SwendsenWang")
         self.clusters = None if clusters is None else checks.whole("clusters", clusters, 1)
 
@@ -63,11 +93,15 @@ class Wolff(_Cluster):
             state.cache["wolff_tally"] = np.zeros((2, state.chains), np.int64)
 
     def step(self, state: State, sweeps: int = 1) -> Info:
-        from mlphys.kernels import cluster
+        from mlphys.kernels import cluster, embedded
 
         self.adopt(state)
         x, lattice = state.configuration.spins(), self.hamiltonian.lattice
         clusters = state.cache["wolff_clusters"] * sweeps
+        if not isinstance(self.hamiltonian, Ising):
+            info = self._embedded_step(state, sweeps, embedded.wolff_clusters, state.cache["wolff_clusters"])
+            state.cache["wolff_tally"] += np.stack([np.asarray(info.flipped), clusters])
+            return info
         if self.plain_square:
             kernel, model = cluster.wolff_clusters_square, (*lattice.shape, self.hamiltonian.coupling)
         else:
@@ -93,7 +127,8 @@ class Wolff(_Cluster):
 class SwendsenWang(_Cluster):
     """The Swendsen–Wang algorithm: cut the lattice into clusters of kept bonds and turn each one up or down at random.
 
-    Takes any couplings and fields (a cluster then turns with the heat-bath probability of its summed field).
+    Takes Ising models of any couplings and fields (a cluster then turns with the heat-bath probability of its summed field),
+    and models with an embedding, as `Wolff` does: ValueError otherwise.
     Source: Swendsen and Wang 1987 (10.1103/PhysRevLett.58.86).
 
     >>> import mlphys as mp
@@ -104,9 +139,11 @@ class SwendsenWang(_Cluster):
     """
 
     def step(self, state: State, sweeps: int = 1) -> Info:
-        from mlphys.kernels import cluster
+        from mlphys.kernels import cluster, embedded
 
         self.adopt(state)
+        if not isinstance(self.hamiltonian, Ising):
+            return self._embedded_step(state, sweeps, embedded.swendsen_wang_sweep)
         x, model, lattice = state.configuration.spins(), self.hamiltonian, self.hamiltonian.lattice
         if self.plain_square:
             kernel, parameters = cluster.swendsen_wang_sweeps_square, (*lattice.shape, model.coupling)
