@@ -147,6 +147,14 @@ def root(typingctx, value):
     return NUMBERS(NUMBERS), generate
 
 
+@njit
+def scratch(n):
+    """An unset float64 array `(n, WIDTH)` on a boundary of 64 bytes: no row lies across two cache lines."""
+    flat = np.empty((n + 1) * WIDTH)
+    skipped = (-flat.ctypes.data % 64) // 8
+    return flat[skipped : skipped + n * WIDTH].reshape(n, WIDTH)
+
+
 @njit(inline="always")
 def draw(streams):
     """The next 64-bit word of each of WIDTH xoshiro256+ streams `(4, WIDTH)`, advanced in place."""
@@ -218,6 +226,12 @@ def sine_cosine(angle):
     odd = quadrant & np.uint64(1)
     flipped = ((quadrant & np.uint64(2)) << _SIGN, ((quadrant + np.uint64(1)) & np.uint64(2)) << _SIGN)
     return number(bits(where(odd, cosine, sine)) ^ flipped[0]), number(bits(where(odd, sine, cosine)) ^ flipped[1])
+
+
+@njit(inline="always")
+def wrapped(angle):
+    """The same angles between −π and π."""
+    return angle - ((angle * (0.5 / math.pi) + _ROUNDER) - _ROUNDER) * (2 * math.pi)
 
 
 @njit(inline="always")

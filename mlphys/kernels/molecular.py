@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from mlphys.kernels.lanes import WIDTH, draw, lanes, normals, put, row, sine_cosine, uniform, where
+from mlphys.kernels.lanes import WIDTH, draw, lanes, normals, put, row, scratch, sine_cosine, uniform, where, wrapped
 
 # The models, by what they pass as tables and as parameters.
 PHI4 = 0  # neighbours; (a, λ, b) of Σ (a φ² + λ φ⁴) − b Σ φ φ'
@@ -22,34 +22,34 @@ ACCEPTED, PROBABILITY, LOG_TARGET, LOG_PROPOSAL = range(4)
 
 @njit(cache=True, nogil=True)
 def trajectories(x, momenta, streams, betas, step_sizes, model, tables, parameters, kicks, drifts, jitter, adjusted, sweeps):
-    """Advance `x` `(chains, n)` by `sweeps` trajectories, in place, and return `(4, chains)`, rows as named above.
+    """Advance `x` `(chains, n)` by `sweeps` trajectories, in place, and return `(chains, 4)`, columns as named above.
 
     These count the accepted trajectories, sum their acceptance probabilities, and give the changes of −βE and of minus
     the kinetic energy proposed by the last one. A trajectory of step ε adds kicks[0] ε force to the momenta, drifts[0] ε
     momenta to x, and so on; it ends with a kick, which is left out, and every trajectory accepted, unless `adjusted`. ε is
-    drawn evenly from (1 ± jitter) step_size. `momenta` is empty; or else, `(chains, n)`, trajectories start from these, are
-    all accepted, and leave their last momenta there. `streams` `(chains, 4)` are the generators.
+    drawn evenly from (1 ± jitter) step_size. Angles end between ±π. `momenta` is `(chains, 0)`; or, `(chains, n)`, it is
+    what trajectories start from, all of them accepted, and what it is at the end. `streams` `(chains, 4)` draw the rest.
     """
     chains, n = x.shape
     results = np.zeros((chains, 4))
-    now, p = np.empty((2, n, WIDTH))
-    buffers, waves = np.empty((2, n, WIDTH)), np.empty((2, n, WIDTH))
+    now, p = scratch(n), scratch(n)
+    buffers, waves = scratch(2 * n).reshape(2, n, WIDTH), scratch(2 * n).reshape(2, n, WIDTH)
     generators, accepted = np.empty((4, WIDTH), np.uint64), np.empty((1, WIDTH), np.uint64)
     temporary = np.empty((3, WIDTH))
     given = momenta.size > 0
     passes = len(kicks) if adjusted else len(drifts)
     for first in range(0, chains, WIDTH):
         members = min(WIDTH, chains - first)
+        # Lanes beyond the last chain repeat it and are forgotten.
+        who = np.minimum(first + np.arange(WIDTH), chains - 1)
+        _gather(now, x, who)
+        _gather(generators, streams, who)
+        if given:
+            _gather(p, momenta, who)
         for lane in range(WIDTH):
-            # Lanes beyond the last chain repeat it and are forgotten.
-            chain = first + min(lane, members - 1)
-            generators[:, lane] = streams[chain]
-            now[:, lane] = x[chain]
-            if given:
-                p[:, lane] = momenta[chain]
-            temporary[0, lane], temporary[1, lane] = betas[chain], step_sizes[chain]
+            temporary[0, lane], temporary[1, lane] = betas[who[lane]], step_sizes[who[lane]]
         beta, step_size = row(temporary, 0), row(temporary, 1)
-        for sweep in range(sweeps):
+        for _ in range(sweeps):
             step = step_size * (1.0 + jitter * (1.0 - 2.0 * uniform(draw(generators))))
             if not given:
                 _refresh(p, generators)
@@ -72,8 +72,9 @@ def trajectories(x, momenta, streams, betas, step_sizes, model, tables, paramete
             put(temporary, 1, kinetic - _kinetic(p))
             put(temporary, 2, uniform(draw(generators)))
             for lane in range(WIDTH):
-                # What ran away to infinity is not a number, and not accepted.
-                probability = math.exp(min(0.0, temporary[0, lane] + temporary[1, lane]))
+                exponent, probability = temporary[0, lane] + temporary[1, lane], 0.0
+                if exponent > -700.0:  # and a number: what ran away to infinity is not accepted
+                    probability = math.exp(min(0.0, exponent))
                 accepted[0, lane] = given or not adjusted or temporary[2, lane] <= probability
                 if lane < members:
                     chain = results[first + lane]
@@ -82,14 +83,29 @@ def trajectories(x, momenta, streams, betas, step_sizes, model, tables, paramete
                     chain[LOG_TARGET], chain[LOG_PROPOSAL] = temporary[0, lane], temporary[1, lane]
             final, mask = buffers[(passes + 1) % 2], row(accepted, 0)
             for i in range(n):
-                put(now, i, where(mask, row(final, i), row(now, i)))
+                moved = row(final, i)
+                if model != PHI4:
+                    moved = wrapped(moved)
+                put(now, i, where(mask, moved, row(now, i)))
+        _scatter(now, x, who, members)
+        _scatter(generators, streams, who, members)
+        if given:
+            _scatter(p, momenta, who, members)
+    return results
+
+
+@njit(nogil=True)
+def _gather(block, chains, who):
+    for i in range(len(block)):
+        for lane in range(WIDTH):
+            block[i, lane] = chains[who[lane], i]
+
+
+@njit(nogil=True)
+def _scatter(block, chains, who, members):
+    for i in range(len(block)):
         for lane in range(members):
-            chain = first + lane
-            streams[chain] = generators[:, lane]
-            x[chain] = now[:, lane]
-            if given:
-                momenta[chain] = p[:, lane]
-    return results.T
+            chains[who[lane], i] = block[i, lane]
 
 
 @njit(nogil=True)
@@ -113,6 +129,8 @@ def _kinetic(p):
 @njit(nogil=True)
 def _around(x, near):
     """Sum of x over these sites."""
+    if len(near) == 4:
+        return (row(x, near[0]) + row(x, near[1])) + (row(x, near[2]) + row(x, near[3]))
     total = row(x, near[0])
     for k in range(1, len(near)):
         total = total + row(x, near[k])
