@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlphys.core import Sampler, State, run
-from mlphys.exact import distribution
+from mlphys.exact.enumeration import distribution, enumerate_states, values_of
+from mlphys.hamiltonians.base import Hamiltonian
 from mlphys.hamiltonians.spins import Ising
 from mlphys.lattices import square
 from mlphys.stats import autocorrelation_time
@@ -33,8 +34,8 @@ _BAD_LUCK = 1e-5
 
 
 def judge(
-    sampler: Callable[[Ising], Sampler],
-    hamiltonian: Ising | None = None,
+    sampler: Callable[..., Sampler],
+    hamiltonian: Hamiltonian | None = None,
     temperature: float = 2.4,
     chains: int = 64,
     samples: int = 2000,
@@ -42,7 +43,8 @@ def judge(
 ) -> list[Verdict]:
     """Verdicts on the sampler that `sampler(hamiltonian)` makes, one for each check.
 
-    The default `hamiltonian` is the 4 × 4 Ising model, whose 65536 states are enumerated; `temperature` is in J. The
+    The default `hamiltonian` is the 4 × 4 Ising model, whose 65536 states are enumerated; any model of discrete values
+    with no more than some 10⁵ states will do, ValueError above 2²⁰; `temperature` is in J. The
     distribution is compared over classes of equal energy and magnetisation by χ², on `samples` configurations of each of
     `chains` chains, thinned by the measured autocorrelation time until they count as independent.
 
@@ -79,13 +81,13 @@ def _thinning(sampler: Sampler, temperature: float, chains: int, seed: int) -> t
     return min(int(np.ceil(4 * tau)), 100), moving
 
 
-def _distribution(hamiltonian: Ising, temperature: float, energy: np.ndarray, m: np.ndarray) -> Verdict:
+def _distribution(hamiltonian: Hamiltonian, temperature: float, energy: np.ndarray, m: np.ndarray) -> Verdict:
     p_value, deviation = _chi_squared(hamiltonian, temperature, energy, m)
     detail = f"χ² over classes of energy and magnetisation, p = {p_value:.2g}; mean energy {deviation:+.1f} σ from exact"
     return Verdict("Boltzmann distribution", p_value > _BAD_LUCK, detail)
 
 
-def _temperatures(hamiltonian: Ising, scan: np.ndarray, energy: np.ndarray, m: np.ndarray) -> Verdict:
+def _temperatures(hamiltonian: Hamiltonian, scan: np.ndarray, energy: np.ndarray, m: np.ndarray) -> Verdict:
     worst = 1.0
     for temperature in np.unique(scan):
         members = scan == temperature
@@ -94,18 +96,19 @@ def _temperatures(hamiltonian: Ising, scan: np.ndarray, energy: np.ndarray, m: n
     return Verdict("a temperature for each chain", worst > _BAD_LUCK, detail)
 
 
-def _chi_squared(hamiltonian: Ising, temperature: float, energy: np.ndarray, m: np.ndarray) -> tuple[float, float]:
+def _chi_squared(hamiltonian: Hamiltonian, temperature: float, energy: np.ndarray, m: np.ndarray) -> tuple[float, float]:
     """p value over classes of equal (energy, magnetisation), and the deviation of the mean energy in σ."""
     import torch
 
-    n_sites = hamiltonian.lattice.n_sites
-    probabilities, states = distribution(hamiltonian, temperature), _all_states(n_sites)
-    exact_energy = hamiltonian.energy(torch.from_numpy(states)).numpy() / n_sites
+    probabilities = distribution(hamiltonian, temperature)
+    chunks = enumerate_states(hamiltonian.lattice.n_sites, values=values_of(hamiltonian))
+    states = torch.from_numpy(np.concatenate(list(chunks)))
+    exact_energy, exact_m = (hamiltonian.observables[name](states).numpy() for name in ("energy", "magnetisation"))
 
     def classes(energies, magnetisations):
-        return np.stack([np.rint(energies * 1e6).ravel(), np.rint(magnetisations * n_sites).ravel()], axis=1)
+        return np.rint(1e6 * np.stack([energies.ravel(), magnetisations.ravel()], axis=1)).astype(np.int64)
 
-    labels, inverse = np.unique(classes(exact_energy, states.mean(1)), axis=0, return_inverse=True)
+    labels, inverse = np.unique(classes(exact_energy, exact_m), axis=0, return_inverse=True)
     expected = np.bincount(inverse.ravel(), probabilities) * energy.size
     index = {tuple(label): k for k, label in enumerate(labels)}
     found, counts = np.unique(classes(energy, m), axis=0, return_counts=True)
@@ -124,11 +127,6 @@ def _chi_squared(hamiltonian: Ising, temperature: float, energy: np.ndarray, m: 
     mean = probabilities @ exact_energy
     sigma = np.sqrt(probabilities @ (exact_energy - mean) ** 2 / energy.size)
     return float(torch.special.gammaincc(half[0], half[1])), float((energy.mean() - mean) / sigma)
-
-
-def _all_states(n_sites: int) -> np.ndarray:
-    codes = np.arange(2**n_sites, dtype=np.int64)
-    return (2 * (codes[:, None] >> np.arange(n_sites) & 1) - 1).astype(np.int8)
 
 
 def _independence(energy: np.ndarray, m: np.ndarray) -> Verdict:

@@ -1,5 +1,6 @@
 """Exact twins: what a simulation must reproduce within its error bars."""
 
+from mlphys.exact.discrete import Transition, as_ising, discrete_torus, potts_transition
 from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
 from mlphys.exact.glass import glass_torus, spin_glass_ground_energy
 from mlphys.exact.ising import (
@@ -16,6 +17,9 @@ __all__ = [
     "SQUARE_CRITICAL_TEMPERATURE",
     "TRIANGULAR_CRITICAL_TEMPERATURE",
     "Exact",
+    "Transition",
+    "as_ising",
+    "discrete_torus",
     "distribution",
     "enumerate_states",
     "enumeration",
@@ -23,6 +27,7 @@ __all__ = [
     "ising_chain",
     "kaufman",
     "onsager",
+    "potts_transition",
     "spin_glass_ground_energy",
     "thermal",
 ]

@@ -4,30 +4,38 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mlphys.exact.enumeration import MOST_SITES, enumeration
+from mlphys.exact.discrete import MOST_ROWS, as_ising, discrete_torus, is_ising, is_narrow
+from mlphys.exact.enumeration import enumerable, enumeration
 from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
 from mlphys.exact.ising import ising_chain, kaufman
 from mlphys.exact.values import Exact
 
 
 def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
-    """Exact thermal values of an Ising model: by enumeration, by Kaufman's torus, or by a transfer matrix.
+    """Exact thermal values of a model: by enumeration, by Kaufman's torus, by a transfer matrix, or in closed form.
 
-    temperature: > 0, scalar or array. Raises ValueError where no exact value is known: above 20 sites that is everything
-    but uniform chains, the uniform square lattice without field, and square lattices with a side of at most 10.
+    temperature: > 0, scalar or array. Raises ValueError where no exact value is known. Discrete models are enumerated up
+    to 2²⁰ states. Above that, Ising models need a uniform chain, the uniform square lattice without field, or a square
+    lattice with a side of at most 10; Potts and clock models a chain or a square lattice with q^side at most 4096.
 
     >>> import mlphys as mp
     >>> print(f"{mp.exact.thermal(mp.Ising(mp.square(64)), 2.0).energy:.6f}")
     -1.745565
     """
+    from mlphys.hamiltonians.discrete import Clock, Potts
     from mlphys.hamiltonians.spins import Ising
 
+    if isinstance(hamiltonian, Ising | Potts | Clock) and enumerable(hamiltonian):
+        return enumeration(hamiltonian, temperature)
+    if isinstance(hamiltonian, Potts | Clock):
+        if is_ising(hamiltonian):
+            return as_ising(hamiltonian, temperature)
+        if is_narrow(hamiltonian):
+            return discrete_torus(hamiltonian, temperature)
     if isinstance(hamiltonian, Ising):
         lattice = hamiltonian.lattice
         coupling: Any = hamiltonian.coupling
         field: Any = hamiltonian.field
-        if lattice.n_sites <= MOST_SITES:
-            return enumeration(hamiltonian, temperature)
         if lattice.name == "chain" and hamiltonian.uniform and hamiltonian.uniform_field:
             return ising_chain(lattice.n_sites, temperature, coupling, field)
         if lattice.name == "square" and hamiltonian.uniform and hamiltonian.without_field:
@@ -37,7 +45,7 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
         if is_narrow_torus(hamiltonian):
             return glass_torus(hamiltonian, temperature)
     raise ValueError(
-        f"hamiltonian={hamiltonian!r} has no known exact value: allowed are Ising models of up to {MOST_SITES} sites, "
-        "uniform chains, the uniform square lattice without field, and any square lattice with a side of at most "
-        f"{MOST_COLUMNS}"
+        f"hamiltonian={hamiltonian!r} has no known exact value: allowed are discrete models of up to 2**20 states, Ising "
+        "models on uniform chains, on the uniform square lattice without field, and on square lattices with a side of at "
+        f"most {MOST_COLUMNS}, and Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}"
     )

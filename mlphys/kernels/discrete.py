@@ -92,7 +92,7 @@ def metropolis_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, fi
                     else:
                         weights = _cold_weights(values, neighbours, exponents, site)
                         before, after = weights[old], weights[new]
-                    accepted = uniform * before < proposal * after
+                    accepted = uniform * before < proposal * min(before, after)
                     values[site] = new if accepted else old
                     total += accepted
         changed[row] = total
