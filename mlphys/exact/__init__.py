@@ -2,6 +2,7 @@
 
 from mlphys.exact.discrete import Transition, as_ising, discrete_torus, potts_transition
 from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
+from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import glass_torus, spin_glass_ground_energy
 from mlphys.exact.ising import (
     SQUARE_CRITICAL_TEMPERATURE,
@@ -23,6 +24,8 @@ __all__ = [
     "distribution",
     "enumerate_states",
     "enumeration",
+    "field_ring",
+    "free_field",
     "glass_torus",
     "ising_chain",
     "kaufman",

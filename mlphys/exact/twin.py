@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from mlphys.exact.discrete import MOST_ROWS, as_ising, discrete_torus, is_ising, is_narrow
 from mlphys.exact.enumeration import enumerable, enumeration
+from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
 from mlphys.exact.ising import ising_chain, kaufman
 from mlphys.exact.values import Exact
@@ -16,13 +17,15 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
 
     temperature: > 0, scalar or array. Raises ValueError where no exact value is known. Discrete models are enumerated up
     to 2²⁰ states. Above that, Ising models need a uniform chain, the uniform square lattice without field, or a square
-    lattice with a side of at most 10; Potts and clock models a chain or a square lattice with q^side at most 4096.
+    lattice with a side of at most 10; Potts and clock models a chain or a square lattice with q^side at most 4096. A φ⁴
+    field needs a chain, or coupling 0.
 
     >>> import mlphys as mp
     >>> print(f"{mp.exact.thermal(mp.Ising(mp.square(64)), 2.0).energy:.6f}")
     -1.745565
     """
     from mlphys.hamiltonians.discrete import Clock, Potts
+    from mlphys.hamiltonians.fields import Phi4
     from mlphys.hamiltonians.spins import Ising
 
     if isinstance(hamiltonian, Ising | Potts | Clock) and enumerable(hamiltonian):
@@ -44,8 +47,14 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
                 return kaufman(rows, columns, temperature, coupling)
         if is_narrow_torus(hamiltonian):
             return glass_torus(hamiltonian, temperature)
+    if isinstance(hamiltonian, Phi4):
+        if hamiltonian.coupling == 0:
+            return free_field(hamiltonian, temperature)
+        if hamiltonian.lattice.name == "chain":
+            return field_ring(hamiltonian, temperature)
     raise ValueError(
         f"hamiltonian={hamiltonian!r} has no known exact value: allowed are discrete models of up to 2**20 states, Ising "
         "models on uniform chains, on the uniform square lattice without field, and on square lattices with a side of at "
-        f"most {MOST_COLUMNS}, and Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}"
+        f"most {MOST_COLUMNS}, Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}, "
+        "and φ⁴ fields on chains, or free"
     )

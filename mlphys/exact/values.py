@@ -14,7 +14,8 @@ class Exact:
     """Exact thermal values, per site but for `log_partition`: floats, or arrays shaped like the temperatures.
 
     m is the mean spin of a configuration; magnetisation ⟨m⟩, abs_magnetisation ⟨|m|⟩, m2 ⟨m²⟩, m4 ⟨m⁴⟩, binder
-    1 - ⟨m⁴⟩/(3⟨m²⟩²); of a gauge field plaquette ⟨cos P⟩ and charge2 ⟨Q²⟩. None stands for what a solution does not give.
+    1 - ⟨m⁴⟩/(3⟨m²⟩²); of a real field phi2 ⟨φ²⟩; of a gauge field plaquette ⟨cos P⟩ and charge2 ⟨Q²⟩.
+    None stands for what a solution does not give.
     """
 
     energy: Any
@@ -25,6 +26,7 @@ class Exact:
     m4: Any = None
     binder: Any = None
     log_partition: Any = None
+    phi2: Any = None
     plaquette: Any = None
     charge2: Any = None
 
