@@ -128,7 +128,7 @@ class _Molecular(Sampler):
 
         x, where = state.x, state.x.device
         rng = torch_generator(state.seed, "molecular", sweep, device=where)
-        momenta = torch.randn(x.shape, dtype=x.dtype, device=where, generator=rng)
+        momenta = self._momenta(x, rng)
         lots = torch.rand((2, state.chains), dtype=x.dtype, device=where, generator=rng)
         shape = (-1,) + (1,) * (x.ndim - 1)
         beta, length = (torch.as_tensor(array).to(x) for array in (state.beta, self._lengths(state)))
@@ -138,13 +138,21 @@ class _Molecular(Sampler):
             self.hamiltonian, x, momenta, length.reshape(shape), beta.reshape(shape), kicks, self.drifts
         )
         log_target = beta * (self.hamiltonian.energy(x) - self.hamiltonian.energy(proposal))
-        log_proposal = ((momenta**2).flatten(1).sum(1) - (final**2).flatten(1).sum(1)) / 2
+        log_proposal = self._kinetic(momenta) - self._kinetic(final)
         probability = (log_target + log_proposal).clamp(max=0).exp().nan_to_num(0.0)
         accepted = lots[1] < probability if self.adjusted else torch.ones_like(probability, dtype=torch.bool)
         if self._compiled and self._compiled[0] > 0:
             proposal = torch.remainder(proposal + torch.pi, 2 * torch.pi) - torch.pi
         x.copy_(torch.where(accepted.reshape(shape), proposal, x))
         return torch.stack([accepted.to(x), probability, log_target, log_proposal], 1).cpu().numpy()
+
+    def _momenta(self, x, rng):
+        import torch
+
+        return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=rng)
+
+    def _kinetic(self, momenta):
+        return (momenta**2).flatten(1).sum(1) / 2
 
     def adapt(self, state: State) -> None:
         """Bring the step sizes closer to the target acceptance: one step size for all chains at one temperature."""
