@@ -35,15 +35,7 @@ from mlphys.random import spawn
 from mlphys.stats import Estimate
 
 
-def sweep(
-    function: Callable,
-    grid,
-    store: str | os.PathLike | None = None,
-    client=None,
-    progress: bool | Callable[[int, int], object] = True,
-    seed: int = 0,
-    workers: int | None = None,
-):
+def sweep(function: Callable, grid, store=None, client=None, progress: bool | Callable = True, seed=0, workers=None):
     """Call `function` at every point of `grid`; a DataFrame of parameters and results, in the order of the grid.
 
     grid: a dict of lists, every combination of which is a point, or the points themselves: a list of dicts or a DataFrame.
@@ -95,7 +87,7 @@ def sweep(
 
     bar = tqdm(total=len(points), initial=len(tables.finished), unit="point", disable=progress is not True)
     try:
-        try:
+        with suppress(KeyboardInterrupt):
             for key in missing:
                 pending[key] = executor.submit(_evaluate, payload, points[key], seeds.get(key, {}), once)
                 pending[key].add_done_callback(lambda _, key=key: arrived.put(key))
@@ -106,8 +98,6 @@ def sweep(
                 bar.update(done - bar.n)
                 if callable(progress) and progress(done, len(points)) is False:
                     break
-        except KeyboardInterrupt:
-            pass
         for key in [key for key, future in pending.items() if future.done()]:
             settle(key)
     finally:
@@ -126,8 +116,9 @@ def _points(grid) -> dict[str, dict]:
         for name, values in grid.items():
             if isinstance(values, str) or not isinstance(values, Iterable):
                 raise ValueError(f"grid[{name!r}]={values!r} is not allowed: give a list of values")
-        grid = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    points = grid.to_dict("records") if hasattr(grid, "to_dict") else grid
+        points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    else:
+        points = grid.to_dict("records") if hasattr(grid, "to_dict") else grid
     if not isinstance(points, list) or not points or not all(isinstance(point, Mapping) and point for point in points):
         raise ValueError(f"grid={grid!r} is not allowed: give a dict of lists, a list of dicts or a DataFrame, not empty")
     points = [{name: _plain(f"grid: {name}", value) for name, value in point.items()} for point in points]
@@ -153,12 +144,9 @@ def _seeds(function, name: str, points: dict[str, dict], seed: int) -> dict[str,
     """The argument `seed` by point, if the function takes one; ValueError if it does not take the parameters."""
     if not callable(function):
         raise ValueError(f"function={function!r} is not a function")
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some built-in functions have none
-        return {}
-    seeds = {key: {"seed": spawn(seed, int(key, 16)) >> 1} for key in points if "seed" not in points[key]}
-    seeds = seeds if "seed" in signature.parameters else {}
+    signature, seeds = inspect.signature(function), {}
+    if "seed" in signature.parameters:
+        seeds = {key: {"seed": spawn(seed, int(key, 16)) >> 1} for key in points if "seed" not in points[key]}
     for key, point in points.items():
         try:
             signature.bind(**point, **seeds.get(key, {}))
@@ -173,7 +161,7 @@ def _evaluate(payload: bytes, point: dict, seed: dict, once: str) -> list[dict] 
         result = _loaded(payload)(**point, **seed)
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-    return [{**point, **row} for row in _rows(result, point)]
+    return _rows(result, point)
 
 
 @functools.lru_cache(maxsize=4)
@@ -197,9 +185,9 @@ def _rows(result, point: dict) -> list[dict]:
     for row in rows:
         parts = [{n: v.mean, f"{n}_error": v.error} if isinstance(v, Estimate) else {n: v} for n, v in row.items()]
         plain = {str(n): _plain(n, v) for part in parts for n, v in part.items()}
-        if taken := [n for n, v in plain.items() if n == "failure" or point.get(n, v) != v]:
+        if taken := [n for n in plain if n == "failure" or (n in point and plain[n] != point[n])]:
             raise ValueError(f"function returned {taken[0]}={plain[taken[0]]!r}: a column of that name exists")
-        table.append(plain)
+        table.append({**point, **plain})
     return table
 
 
@@ -271,9 +259,9 @@ class _Processes:
     """
 
     def __init__(self, workers: int | None, tasks: int):
-        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = allowed if workers is None else checks.whole("workers", workers, 1)
-        self.threads = ThreadPoolExecutor(max(1, min(workers, tasks)))
+        if workers is None:
+            workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = ThreadPoolExecutor(min(checks.whole("workers", workers, 1), tasks) or 1)
         self.started: list[subprocess.Popen] = []
         self.idle: list[tuple[subprocess.Popen, Connection]] = []
         self.cancelled = False
