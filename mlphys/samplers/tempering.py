@@ -60,8 +60,8 @@ class Tempering(Sampler):
             raise ValueError(f"state has {state.chains} chains: allowed are multiples of the {rungs} temperatures")
         self.sampler.adopt(state)
         # Where the inner temperatures move, a ladder is told by its ends.
-        fixed = slice(None, None, rungs - 1 if self.tune else 1)
-        known = len(cache.get("ladder", ())) == rungs and np.array_equal(cache["ladder"][fixed], 1 / self.temperatures[fixed])
+        fixed, ladder = slice(None, None, rungs - 1 if self.tune else 1), cache.get("ladder", ())
+        known = len(ladder) == rungs and np.array_equal(ladder[fixed], 1 / self.temperatures[fixed])
         if not known:
             cache |= {"ladder": 1 / self.temperatures, "tunings": np.zeros(1, np.int64), "replica": np.arange(state.chains)}
             cache |= {name: np.zeros(state.chains, np.int64) for name in ("heading", "round_trips")}

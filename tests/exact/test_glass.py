@@ -15,6 +15,7 @@ MEANS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3), (2, 7)], ids=str)
 @pytest.mark.parametrize("couplings", ["pm1", "gaussian"])
 def test_transfer_matrix_agrees_with_enumeration(shape, couplings):
@@ -68,16 +69,20 @@ def test_tempering_finds_ground_states():
 
 
 def test_tempering_reaches_equilibrium_where_metropolis_is_stuck():
-    """Every rung of an 8 × 8 glass within 4 σ of its exact energy, to a relative 1e-3; plain chains disagree with each other."""
+    """Every rung of an 8 × 8 glass within 4 σ of its exact energy, to a relative 1e-3; plain chains never agree.
+
+    The errors are those of independent ladders: the two valleys of this glass trade places once in a thousand sweeps, too
+    slowly and too faintly for an autocorrelation time to notice.
+    """
     glass = mp.SpinGlass(mp.square(8), "gaussian", seed=7)
-    ladder = [0.1, 0.2, 0.3, 0.42, 0.57, 0.75, 1.0, 1.3]
+    ladder = np.array([0.1, 0.2, 0.3, 0.42, 0.57, 0.75, 1.0, 1.3])
     exact = thermal(glass, ladder).energy
-    chain = mp.run(mp.Tempering(mp.Metropolis(glass), ladder), 6000, chains=16, seed=1, thin=2, observe=("energy",))
-    for temperature, energy in zip(ladder, exact, strict=True):
-        estimate = chain.estimate("energy", temperature)
-        assert abs(estimate.deviation(energy)) < 4, temperature
-        assert estimate.error < 1e-3 * abs(energy), temperature
-    plain = mp.run(mp.Metropolis(glass), 6000, ladder[0], chains=16, seed=1, thin=2, observe=("energy",))
-    tempered = chain["energy"][:, :: len(ladder)]
-    assert mp.stats.split_rhat(plain["energy"]) > 1.5 > 1.02 > mp.stats.split_rhat(tempered)
-    assert plain["energy"].mean() - exact[0] > 0.005
+    run = {"samples": 5000, "chains": 32, "seed": 1, "burn_in": 2000, "observe": ("energy",)}
+    energies = mp.run(mp.Tempering(mp.Metropolis(glass), ladder), **run)["energy"].reshape(5000, 32, 8)
+    means = energies.mean(0)
+    errors = means.std(0, ddof=1) / np.sqrt(32)
+    assert (np.abs(means.mean(0) - exact) < 4 * errors + 1e-12).all()
+    assert (errors < 1e-3 * np.abs(exact)).all()
+    plain = mp.run(mp.Metropolis(glass), temperature=ladder[0], **run)["energy"]
+    assert mp.stats.split_rhat(energies[:, :, 0]) < 1.01 < 3 < mp.stats.split_rhat(plain)
+    assert plain.mean() - exact[0] > 5 * plain.mean(0).std(ddof=1) / np.sqrt(32)

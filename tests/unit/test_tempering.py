@@ -1,5 +1,7 @@
 """Tempering and annealing keep the contract: their ladders, exchanges, bookkeeping and errors."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -148,7 +150,7 @@ def test_bad_arguments_are_named():
         with pytest.raises(ValueError, match="sampler="):
             mp.Tempering(wrong, LADDER)
     sampler = mp.Tempering(metropolis, LADDER)
-    with pytest.raises(ValueError, match="temperature=2.0"):
+    with pytest.raises(ValueError, match="temperature=2"):
         mp.run(sampler, 10, temperature=2.0)
     state = sampler.init(2)
     with pytest.raises(ValueError, match="temperature"):
@@ -168,7 +170,7 @@ def test_annealing_keeps_its_best(monkeypatch):
     glass = mp.SpinGlass(mp.square(8), "gaussian", seed=2)
     steps = list(mp.anneal(mp.Metropolis(glass), [1.5, 1.0, 0.6, 0.3, 0.1], chains=10, sweeps=30, seed=3))
     assert [step.temperature for step in steps] == pytest.approx([1.5, 1.0, 0.6, 0.3, 0.1])
-    for step, after in zip(steps, steps[1:], strict=False):
+    for step, after in pairwise(steps):
         assert (after.best_energy <= np.minimum(step.best_energy, after.energy)).all()
     for step in steps:
         np.testing.assert_allclose(glass.energy(step.best_x).numpy() / 64, step.best_energy)
