@@ -1,11 +1,11 @@
 """Real fields on a lattice."""
 
 from functools import cached_property
-from numbers import Real
 
 import numpy as np
 
 from mlphys.checks import whole
+from mlphys.exact.values import finite
 from mlphys.hamiltonians.base import (
     Hamiltonian,
     binder,
@@ -14,6 +14,7 @@ from mlphys.hamiltonians.base import (
     structure_factor,
     susceptibility,
 )
+from mlphys.hamiltonians.vectors import chosen, coloured, seen_along
 from mlphys.lattices import Lattice
 from mlphys.random import generator
 
@@ -41,20 +42,18 @@ class Phi4(Hamiltonian):
 
     def __init__(self, lattice: Lattice, mass2: float | None, coupling: float, kappa: float | None = None):
         self.lattice = check_lattice(lattice)
-        given = {"coupling": coupling} | ({"mass2": mass2} if kappa is None else {"kappa": kappa})
-        for name, value in given.items():
-            if not isinstance(value, Real) or not np.isfinite(value):
-                raise ValueError(f"{name}={value!r} is not allowed: it must be one finite number")
+        self.mass2 = None if mass2 is None else finite("mass2", mass2)
+        self.kappa = None if kappa is None else finite("kappa", kappa)
+        self.coupling = finite("coupling", coupling)
         if coupling < 0:
             raise ValueError(f"coupling={coupling!r} is not allowed: below 0 the action has no lowest value")
-        self.mass2, self.kappa, self.coupling = mass2, kappa, float(coupling)
-        if kappa is None:
-            self.quadratic, self.hopping = float(lattice.neighbours.shape[1] + given["mass2"]), 2.0
+        if self.kappa is None:
+            self.quadratic, self.hopping = lattice.neighbours.shape[1] + finite("mass2", mass2), 2.0
         else:
-            self.quadratic, self.hopping = 1.0 - 2 * self.coupling, 2.0 * kappa
+            self.quadratic, self.hopping = 1.0 - 2 * self.coupling, 2 * self.kappa
         if coupling == 0 and self.spectrum.min() <= 0:
-            name = "mass2" if kappa is None else "kappa"
-            raise ValueError(f"{name}={given[name]!r} is not allowed with coupling=0: the action must be bounded from below")
+            given = f"mass2={mass2!r}" if kappa is None else f"kappa={kappa!r}"
+            raise ValueError(f"{given} is not allowed with coupling=0: the action must be bounded from below")
         n_sites = lattice.n_sites
         self.observables = {
             "energy": lambda x: self.energy(x) / n_sites,
@@ -115,29 +114,21 @@ class Phi4(Hamiltonian):
         k = 2 * np.pi * self.lattice.coordinates / np.asarray(self.lattice.shape)
         return self.quadratic - self.hopping * np.cos(k @ np.asarray(self.lattice.directions).T).sum(1)
 
-    def _grid(self, x):
-        return self.check_x(x).reshape(-1, *self.lattice.shape)
-
-    def _shifted(self, grid, step, sign: int = 1):
-        """The field on the neighbours that `sign` times `step` leads to."""
-        return grid.roll([-sign * part for part in step], list(range(1, grid.ndim)))
-
     def energy(self, x):
         """The action S `(batch,)` of fields `(batch, n_sites)`; ValueError when `x` has another shape."""
-        grid = self._grid(x)
-        square = grid**2
-        density = (self.coupling * square + self.quadratic) * square
+        x = self.check_x(x)
+        square = x * x
+        action = self.quadratic * square.sum(1) + self.coupling * (square * square).sum(1)
         for step in self.lattice.directions:
-            density = density - self.hopping * grid * self._shifted(grid, step)
-        return density.flatten(1).sum(1)
+            action = action - self.hopping * (x * seen_along(self.lattice, x, step)).sum(1)
+        return action
 
     def force(self, x):
         """−∂S/∂φ, `(batch, n_sites)`."""
-        grid = self._grid(x)
-        force = -(4 * self.coupling * grid**2 + 2 * self.quadratic) * grid
-        for step in self.lattice.directions:
-            force = force + self.hopping * (self._shifted(grid, step) + self._shifted(grid, step, -1))
-        return force.flatten(1)
+        x = self.check_x(x)
+        steps = [sign * np.asarray(step) for step in self.lattice.directions for sign in (1, -1)]
+        near = sum(seen_along(self.lattice, x, step) for step in steps)
+        return self.hopping * near - (4 * self.coupling * x * x + 2 * self.quadratic) * x
 
     def magnetisation(self, x):
         """Mean field `(batch,)`."""
@@ -174,27 +165,19 @@ class Phi4(Hamiltonian):
         return x
 
     @property
-    def curvature(self) -> float:
-        """Half the curvature of a site's weight where its neighbours leave it alone: α = a + λ/α."""
-        return (self.quadratic + np.sqrt(self.quadratic**2 + 4 * self.coupling)) / 2
-
-    @property
     def proposal_width(self) -> float:  # type: ignore[override]
-        """A first width of Metropolis proposals: some two standard deviations of a lone site."""
-        return 1.5 / np.sqrt(max(self.curvature, 1e-300))
+        """A first width of Metropolis proposals: two standard deviations of a lone site."""
+        return 2 / np.sqrt(self.quadratic + np.sqrt(self.quadratic**2 + 4 * self.coupling))
 
     def kernel(self, rule: str, device: str = "cpu"):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import fields
 
-        return getattr(fields, f"{rule}_sweeps"), self._tables
+        return chosen(rule, fields.metropolis_sweeps, fields.overrelaxation_sweeps, self._tables)
 
     @cached_property
     def _tables(self) -> tuple:
-        order, colours = self.lattice.update_order, self.lattice.colours
-        near = np.argsort(order).astype(np.int32)[self.lattice.neighbours[order]]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(colours))])
-        return near, order, starts, self.quadratic, self.coupling, self.hopping
+        return *coloured(self.lattice.neighbours, self.lattice.colours), self.quadratic, self.coupling, self.hopping
 
     @property
     def embeds(self) -> bool:

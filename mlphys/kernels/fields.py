@@ -14,11 +14,10 @@ import math
 import numpy as np
 from numba import njit
 
-from mlphys.kernels.generators import philox, unit
+from mlphys.kernels.generators import unit
 from mlphys.kernels.lanes import WIDTH, log, put, root, row, sine_cosine, uniform
-from mlphys.kernels.vectors import decay
+from mlphys.kernels.vectors import _BLOCK, _draw, decay
 
-_BLOCK = 256
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
@@ -75,44 +74,39 @@ def reflected(value, number, quadratic, quartic, pull, c):
 def two_well_try(word, other, quadratic, quartic, pull):
     """A site's candidate value where A < 0, nan if it is rejected; accepts 85 % at worst.
 
-    |φ| = w has the density exp(g), g = −A w² − Q w⁴ + ln cosh B w, with one maximum: g'/w = 2 u(w²), and u is convex and
-    falls. So g is concave from √⅓ of the place of its maximum on, and lies below its maximum and its tangents there, the
-    left one raised where it cuts off g(0). The sign follows, + with probability 1/(1 + exp(−2 B w)).
+    |φ| = w has the density exp(g), g = −A w² − Q w⁴ + ln cosh B w. g' = 2 w u(w²), where u is convex and falls, so there is
+    one maximum, and from √⅓ of its place on g is concave and lies below its tangents and its maximum. The left tangent is
+    raised where it cuts off g(0). The sign is + with probability 1/(1 + exp(−2 B w)).
     """
-    square = -0.5 * quadratic / quartic + (0.25 * abs(pull) / quartic) ** (2 / 3)
-    steepness = 0.0
-    for _ in range(60):  # Newton's method for u(w²) = 0, from below but for the first step
+    square = -0.5 * quadratic / quartic
+    while True:  # Newton's method for u(w²) = 0; the zero lies between `square` and `aim`
         z = abs(pull) * np.sqrt(square)
         t = np.tanh(z)
-        ratio, bend = (t / z, (1.0 - t * t - t / z) / square) if z > 1e-3 else (1.0 - z * z / 3.0, -pull * pull / 1.5)
-        steepness = -2.0 * quartic + 0.25 * pull * pull * bend
-        step = (0.5 * pull * pull * ratio - quadratic - 2.0 * quartic * square) / steepness
-        square = max(square - step, -0.5 * quadratic / quartic)
-        if abs(step) <= 1e-9 * square:
+        ratio = t / z if z > 0.0 else 1.0
+        aim = (0.5 * pull * pull * ratio - quadratic) / (2.0 * quartic)
+        curvature = 8.0 * quartic * square + pull * pull * (ratio - 1.0 + t * t)  # −g''
+        slack = 2.0 * quartic * (aim - square) ** 2
+        if slack < 1e-3:
             break
-    mode = np.sqrt(square)
-    spread = np.sqrt(-0.5 / (square * steepness))  # √2 / √(−g'')
-    top, _ = _folded(mode, quadratic, quartic, pull)
-    right, left = mode + spread, max(mode - spread, np.sqrt(2.0 / 3.0) * mode)
+        square += 8.0 * quartic * square / curvature * (aim - square)
+    mode, spread = np.sqrt(square), np.sqrt(2.0 / curvature)
+    top = _folded(mode, quadratic, quartic, pull)[0] + slack  # no less than the maximum, by g's concavity in w²
+    left, right = max(mode - spread, np.sqrt(2.0 / 3.0) * mode), mode + spread
     height, fall = _folded(right, quadratic, quartic, pull)
-    right += (top - height) / fall  # where the tangent meets the maximum
+    right += (top - height) / fall  # where the tangent meets the top
     height, rise = _folded(left, quadratic, quartic, pull)
     height += max(0.0, _folded(0.0, quadratic, quartic, pull)[0] - height + rise * left)
     left += (top - height) / rise
     below, above = -np.expm1(-rise * left) / rise, -1.0 / fall
-    place = unit(word) * (below + right - left + above)
-    if place < below:
-        w = left + np.log1p(rise * (place - below)) / rise
-        bound = top - rise * (left - w)
-    elif place < below + right - left:
-        w = left + place - below
-        bound = top
-    else:
-        share = max((place - (below + right - left)) / above, 2.0**-54)
-        w = right + np.log(share) / fall
-        bound = top + np.log(share)
-    chance = np.exp(_folded(w, quadratic, quartic, pull)[0] - bound)
-    number = unit(other)
+    place = unit(word) * (below + right - left + above) - below
+    w, bound = left + place, top
+    if place < 0.0:
+        bound += np.log1p(rise * place)
+        w = left + (bound - top) / rise
+    elif w > right:
+        bound += np.log(max(1.0 - (w - right) / above, 2.0**-53))
+        w = right + (bound - top) / fall
+    chance, number = np.exp(_folded(w, quadratic, quartic, pull)[0] - bound), unit(other)
     if number >= chance:
         return np.nan
     return w if number * (1.0 + np.exp(-2.0 * pull * w)) < chance else -w
@@ -142,12 +136,6 @@ def _pulls(pulls, u, near, start, stop, strength):
 
 
 @njit(inline="always")
-def _draw(words, others, seed, sites, count, chain, counter):
-    for k in range(count):
-        words[k], others[k] = philox(seed, sites[k], chain, counter)
-
-
-@njit(inline="always")
 def _normals(normals, words, others, count):
     """Normal numbers from the first words and the upper halves of the others (Box and Muller 1958)."""
     first, second, result = words.reshape(-1, WIDTH), others.reshape(-1, WIDTH), normals.reshape(-1, WIDTH)
@@ -157,9 +145,7 @@ def _normals(normals, words, others, count):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def metropolis_sweeps(
-    x, near, order, starts, quadratic, quartic, hopping, widths, betas, chains, seed, first_sweep, sweeps
-):
+def metropolis_sweeps(x, near, order, starts, quadratic, quartic, hopping, widths, betas, chains, seed, first_sweep, sweeps):
     """Metropolis sweeps with steps uniform in [−width, width]; accepted steps `(chains,)`."""
     accepted = np.zeros(len(x), np.int64)
     u, pulls = np.empty(len(order)), np.empty(_BLOCK)
@@ -184,19 +170,11 @@ def metropolis_sweeps(
     return accepted
 
 
-@njit(cache=True, nogil=True)
-def heat_bath_sweeps(x, near, order, starts, quadratic, quartic, hopping, betas, chains, seed, first_sweep, sweeps):
-    """Heat-bath sweeps; redrawn sites `(chains,)`."""
-    return overrelaxation_sweeps(
-        x, near, order, starts, quadratic, quartic, hopping, 0, betas, chains, seed, first_sweep, sweeps
-    )
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def overrelaxation_sweeps(
     x, near, order, starts, quadratic, quartic, hopping, reflections, betas, chains, seed, first_sweep, sweeps
 ):
-    """Sweeps of `reflections` reflections and one heat bath; changed sites `(chains,)`."""
+    """Sweeps of `reflections` reflections (0 for a heat bath alone) and one heat bath; changed sites `(chains,)`."""
     changed = np.zeros(len(x), np.int64)
     u, pulls, levels = np.empty(len(order)), np.empty(_BLOCK), np.empty(_BLOCK)
     normals, drawn = np.empty(_BLOCK), np.empty(_BLOCK)
