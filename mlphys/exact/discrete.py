@@ -56,7 +56,7 @@ def discrete_torus(hamiltonian: Any, temperature: ArrayLike) -> Exact:
 
     >>> import mlphys as mp
     >>> print(f"{discrete_torus(mp.Potts(mp.square(4, 16), q=3), 1.0).energy:.6f}")
-    -1.581085
+    -1.583738
     """
     lattice, q, temperature = hamiltonian.lattice, hamiltonian.q, positive(temperature)
     if not is_narrow(hamiltonian):
@@ -90,7 +90,7 @@ def _trace(pair: np.ndarray, inside: np.ndarray, across: int, along: int, beta: 
     step[1, :, 0], step[2, :, 1], step[2, :, 0] = -pair * weight, -2 * pair * weight, pair**2 * weight
     row, energy = np.exp(-beta * inside)[:, None], inside[:, None]
     # All values may be turned together, so that every first row may begin with a 0.
-    paths = np.zeros((3, rows, rows // q))
+    paths: Any = np.zeros((3, rows, rows // q))
     paths[0] = np.eye(rows, rows // q)
     log_scale = 0.0
     for _ in range(along):
@@ -130,7 +130,8 @@ def as_ising(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     copies = _copies(hamiltonian)
     # The energies of equal and of opposite neighbours: an Ising coupling about their mean.
     equal, opposite = hamiltonian.pair_energy[0, [0, hamiltonian.q // 2]]
-    ising = kaufman(*hamiltonian.lattice.shape, temperature, (opposite - equal) / 2 / copies)
+    rows, columns = hamiltonian.lattice.shape
+    ising = kaufman(rows, columns, temperature, (opposite - equal) / 2 / copies)
     return Exact(copies * ising.energy + (opposite + equal), copies * ising.heat_capacity)
 
 

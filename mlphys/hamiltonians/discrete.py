@@ -1,5 +1,7 @@
 """Models of spins with q values: Potts and clock."""
 
+from functools import partial
+
 import numpy as np
 
 from mlphys import checks
@@ -13,6 +15,7 @@ from mlphys.hamiltonians.base import (
     structure_factor,
     susceptibility,
 )
+from mlphys.hamiltonians.vectors import XY
 from mlphys.lattices import Lattice
 from mlphys.random import generator
 
@@ -72,21 +75,20 @@ class _Discrete(Hamiltonian):
 
     def measure(self, state, names) -> dict[str, np.ndarray]:
         """The named observables of each chain of a `State`, counted by a compiled kernel where that is possible."""
+        counted = self._counted(state.configuration.spins()) if state.device == "cpu" else {}
+        return {name: counted[name] if name in counted else self._observed(name, state) for name in names}
+
+    def _counted(self, x: np.ndarray) -> dict[str, np.ndarray]:
         from mlphys.kernels import discrete
 
-        x, n_sites = state.configuration.spins(), self.lattice.n_sites
         energy, counts = discrete.energies_and_counts(x, self.lattice.neighbours, self.pair_energy)
-        order = counts @ self.vectors / n_sites
+        order = counts @ self.vectors / self.lattice.n_sites
         m2 = (order**2).sum(1)
-        values = {
-            "energy": energy / n_sites,
-            "magnetisation": order[:, 0],
-            "abs_magnetisation": np.sqrt(m2),
-            "m2": m2,
-            "m4": m2**2,
-        }
-        rest = [name for name in names if name not in values]
-        return {name: values[name] for name in names if name in values} | (super().measure(state, rest) if rest else {})
+        moments = {"magnetisation": order[:, 0], "abs_magnetisation": np.sqrt(m2), "m2": m2, "m4": m2**2}
+        return {"energy": energy / self.lattice.n_sites, **moments}
+
+    def _observed(self, name: str, state) -> np.ndarray:
+        return np.asarray(self.observables[name](state.x).cpu())
 
     def random(self, batch: int, seed: int = 0, device: str = "cpu"):
         """Independent random values, int8 `(batch, n_sites)`."""
@@ -177,7 +179,8 @@ class Clock(_Discrete):
     """The clock model, H = −J Σ_bonds cos(2π(s − s')/q) with s = 0 … q − 1.
 
     `q` is at most 64; `coupling` J, in units of energy, is positive for a ferromagnet. The order parameter is the mean of
-    the vectors (cos 2πs/q, sin 2πs/q). Raises ValueError for bad arguments.
+    the vectors (cos 2πs/q, sin 2πs/q); `helicity_modulus`, of (x, beta), and `vortex_density` are those of the XY model.
+    Raises ValueError for bad arguments.
     Source: José, Kadanoff, Kirkpatrick, Nelson 1977 (10.1103/PhysRevB.16.1217).
 
     >>> from mlphys.lattices import square
@@ -191,6 +194,19 @@ class Clock(_Discrete):
         angles = 2 * np.pi * np.arange(q) / q
         self.pair_energy = -self.coupling * np.cos(angles[:, None] - angles)
         self.vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        self._xy = XY(lattice, coupling)
+        for name in {"helicity_modulus", "vortex_density"} & set(self._xy.observables):
+            self.observables[name] = partial(self._of_angles, name)
+
+    def _of_angles(self, name: str, x, beta=None):
+        return self._xy.observables[name](self.check_x(x) * (2 * np.pi / self.q), beta)
+
+    def _observed(self, name: str, state) -> np.ndarray:
+        if name != "helicity_modulus":
+            return super()._observed(name, state)
+        import torch
+
+        return np.asarray(self.observables[name](state.x, torch.as_tensor(state.beta, device=state.x.device)).cpu())
 
     def embedding(self, x: np.ndarray, rng: np.random.Generator):
         """A reflection s → m − s drawn for each chain: a = √J sin(2πs/q − πm/q)."""
