@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import uuid
 import warnings
@@ -98,8 +99,10 @@ def sweep(function: Callable, grid, store=None, client=None, progress: bool | Ca
                 bar.update(done - bar.n)
                 if callable(progress) and progress(done, len(points)) is False:
                     break
+        end = time.monotonic() + 0.25
         for key in [key for key, future in pending.items() if future.done()]:
-            settle(key)
+            if time.monotonic() < end:
+                settle(key)
     finally:
         bar.close()
         cancel = getattr(executor, "cancel", lambda futures: [future.cancel() for future in futures])
@@ -208,40 +211,44 @@ class _Tables:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"store={str(store)!r} cannot be made a folder: {error}") from None
-        note = self.folder / "_sweep.json"
-        if not note.exists():
-            self._place(note, lambda part: part.write_text(json.dumps(owner)))
-        if (found := json.loads(note.read_text())) != owner:
+        if not (self.folder / "_sweep.json").exists():
+            self._place("_sweep.json", lambda part: part.write_text(json.dumps(owner)))
+        if (found := json.loads((self.folder / "_sweep.json").read_text())) != owner:
             raise ValueError(f"store={str(store)!r} holds the sweep {found}, and this one is {owner}: give another folder")
         for key in points:
-            with suppress(FileNotFoundError, pa.ArrowInvalid):  # a file torn by a power cut is no finished point
-                self.finished[key] = parquet.ParquetFile(self.folder / f"point-{key}.parquet").read()
+            if (table := self._read(f"point-{key}.parquet")) is not None:
+                self.finished[key] = table
 
     def write(self, key: str, rows: list[dict]) -> None:
         table = pa.table({name: [row.get(name) for row in rows] for name in dict.fromkeys(n for row in rows for n in row)})
         self._learn(table.schema)
-        if self.folder is not None:
-            self._place(self.folder / f"point-{key}.parquet", lambda part: parquet.write_table(table, part))
+        self._place(f"point-{key}.parquet", lambda part: parquet.write_table(table, part))
         self.finished[key] = table
 
-    def _learn(self, schema: pa.Schema) -> None:
+    def _learn(self, *schemas: pa.Schema) -> None:
         """Keep the columns up to date, with those of other sweeps into the folder."""
-        path = self.folder and self.folder / "columns.parquet"
-        stored = parquet.read_schema(path) if path and path.exists() else pa.schema([])
-        self.schema = pa.unify_schemas([stored, self.schema, schema], promote_options="permissive")
-        if path and self.schema != stored:
-            self._place(path, lambda part: parquet.write_table(self.schema.empty_table(), part))
+        stored = self._read("columns.parquet")
+        known = [pa.schema([]) if stored is None else stored.schema, self.schema, *schemas]
+        self.schema = pa.unify_schemas(known, promote_options="permissive")
+        if self.schema != known[0]:
+            self._place("columns.parquet", lambda part: parquet.write_table(self.schema.empty_table(), part))
 
-    def _place(self, path: Path, write: Callable[[Path], object]) -> None:
-        part = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-        write(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+    def _read(self, name: str) -> pa.Table | None:
+        # A file that a power cut has torn counts for nothing, so that a flush, dearer than all the rest, is not needed.
+        with suppress(FileNotFoundError, pa.ArrowInvalid):
+            return parquet.ParquetFile(self.folder / name).read() if self.folder else None
+        return None
+
+    def _place(self, name: str, write: Callable[[Path], object]) -> None:
+        if self.folder:
+            part = self.folder / f".{name}-{uuid.uuid4().hex}"
+            write(part)
+            part.replace(self.folder / name)
 
     def joined(self, failures: dict[str, str]):
         """The DataFrame of what there is."""
-        self._learn(self.schema)  # once more, since another sweep may have replaced it at the same moment
+        # Once more, since another sweep may have written the columns that it knew of at the same moment.
+        self._learn(*(table.schema for table in self.finished.values()))
         tables = [pa.table({name: [] for point in self.points.values() for name in point})]
         for key, point in self.points.items():
             if key in failures:

@@ -1,4 +1,7 @@
-"""A sweep to be killed: Ising energies, every call of which is logged. `python sweep_of_energies.py FOLDER`."""
+"""A sweep to be killed: `python sweep_of_energies.py FOLDER`.
+
+Ising energies, every call of which is logged; the second half of them wait while there is a file `hold`.
+"""
 
 import os
 import sys
@@ -14,9 +17,10 @@ def energy_logged_in(folder: Path):
     def energy(size, temperature, seed):
         with (folder / "calls").open("a") as log:
             log.write(f"{size} {temperature} {os.getpid()}\n")
+        while size == 16 and (folder / "hold").exists():
+            time.sleep(0.02)
         ising = mp.Ising(mp.square(size))
         chain = mp.run(mp.Wolff(ising), samples=1000, temperature=temperature, chains=4, seed=seed)
-        time.sleep(0.15)
         return {"energy": chain.estimate("energy"), "seed": seed}
 
     return energy

@@ -44,6 +44,11 @@ def finished(folder: Path) -> set:
     return set(pd.read_parquet(folder / "store")[["size", "temperature"]].astype(float).itertuples(index=False, name=None))
 
 
+def half_way(folder: Path) -> bool:
+    """Half of the points are stored, and two more are being computed."""
+    return len(stored(folder)) == N_POINTS // 2 and len(calls(folder)) == N_POINTS // 2 + 2
+
+
 def wait_until(condition, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -70,20 +75,21 @@ def test_energies_agree_with_kaufman(undisturbed):
 
 
 def test_killed_sweep_resumes_where_it_was(tmp_path, undisturbed):
+    (tmp_path / "hold").touch()
     victim = subprocess.Popen([sys.executable, SCRIPT, tmp_path])
-    assert wait_until(lambda: len(stored(tmp_path)) >= N_POINTS // 2, 60)
+    assert wait_until(lambda: half_way(tmp_path), 60)
     victim.kill()
     victim.wait()
     before, done, begun = stored(tmp_path), finished(tmp_path), started(tmp_path)
-    assert N_POINTS // 2 <= len(before) == len(done) < N_POINTS
-    # Orphaned workers end, though each was in the middle of a point.
+    # Orphaned workers end, though each is in the middle of a point.
     workers = {process for _, _, process in calls(tmp_path)}
-    assert len(workers) == 2 and wait_until(lambda: not any(map(psutil.pid_exists, workers)), 5)
+    assert wait_until(lambda: not any(map(psutil.pid_exists, workers)), 10)
 
+    (tmp_path / "hold").unlink()
     subprocess.run([sys.executable, SCRIPT, tmp_path], check=True)
     after = started(tmp_path)
     assert all(after[point] == 1 for point in done)
-    assert {point for point, times in after.items() if times == 2} == set(begun) - done and max(after.values()) <= 2
+    assert {point for point, times in after.items() if times != 1} == set(begun) - done and max(after.values()) == 2
     assert stored(tmp_path) | before == stored(tmp_path)
     folder, table = undisturbed
     assert_frame_equal(pd.read_pickle(tmp_path / "table"), table, check_exact=True)
@@ -99,19 +105,19 @@ def test_cluster_goes_on_when_a_worker_is_killed(tmp_path, undisturbed):
         distributed.Client(cluster) as client,
     ):
         killed: dict = {}
+        (tmp_path / "hold").touch()
 
         def kill_one(done, total):
-            if not killed and done >= total // 2:
-                process = calls(tmp_path)[-1][2]
-                os.kill(process, signal.SIGKILL)
-                killed.update(process=process, finished=finished(tmp_path))
+            if not killed and half_way(tmp_path):
+                killed.update(process=calls(tmp_path)[-1][2], finished=finished(tmp_path))
+                os.kill(killed["process"], signal.SIGKILL)
+                (tmp_path / "hold").unlink()
 
         table = mp.sweep(energy_logged_in(tmp_path), GRID, tmp_path / "store", client, progress=kill_one)
     counts = started(tmp_path)
-    assert len(killed["finished"]) >= N_POINTS // 2
-    assert all(counts[point] == 1 for point in killed["finished"]) and len(counts) == N_POINTS
+    assert all(counts[point] == 1 for point in killed["finished"])
     first = {point[:2]: point[2] for point in reversed(calls(tmp_path))}
-    assert {first[point] for point, times in counts.items() if times > 1} == {killed["process"]}
+    assert [first[point] for point, times in counts.items() if times != 1] == [killed["process"]]
     assert_frame_equal(table, undisturbed[1], check_exact=True)
     assert len(pd.read_parquet(tmp_path / "store")) == N_POINTS
 
@@ -289,9 +295,10 @@ def test_store_grows_with_the_grid(tmp_path):
     read = pd.read_parquet(store).sort_values("x", ignore_index=True)
     assert read["half"].tolist() == [0, 0.5, 1, 1.5, 2] and read["y"].tolist()[0] == 5
     assert read["late"].isna().tolist() == [True, True, True, False, False] and read["odd"].notna().sum() == 2
-    # A file torn by a power cut does not count.
+    # Files torn by a power cut do not count.
     torn = min(store.glob("point-*.parquet"))
     torn.write_bytes(torn.read_bytes()[:50])
+    (store / "columns.parquet").write_bytes(b"PAR1")
     sweep(function, [{"x": 1}, {"x": 2}, {"x": 3}, {"x": 4}, {"x": 0, "y": 5}], store=store)
     assert len((tmp_path / "calls").read_text().split()) == 10
     assert len(pd.read_parquet(store)) == 5
