@@ -164,6 +164,8 @@ def anneal(sampler: Sampler, temperatures: ArrayLike, chains: int = 1, sweeps: i
     0.0000
     """
     schedule = checks.temperatures(temperatures, np.size(temperatures))
+    if not len(schedule):
+        raise ValueError(f"temperatures={temperatures!r} is not allowed: it must be at least one temperature")
     sweeps = checks.whole("sweeps", sweeps, 1)
     return _annealing(sampler, schedule, sampler.init(chains, schedule[0], seed), sweeps)
 

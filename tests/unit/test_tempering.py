@@ -160,6 +160,8 @@ def test_bad_arguments_are_named():
         sampler.adopt(metropolis.init(6, 1.0))
     with pytest.raises(ValueError, match="couplings='pm2'"):
         mp.SpinGlass(mp.square(4), "pm2")
+    with pytest.raises(ValueError, match="temperatures="):
+        mp.anneal(metropolis, [])
     with pytest.raises(ValueError, match="sweeps=0"):
         mp.anneal(metropolis, [1.0], sweeps=0)
     with pytest.raises(ValueError, match="transfer matrix"):
