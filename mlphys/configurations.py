@@ -74,9 +74,7 @@ class Strips:
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
-        from mlphys.kernels import bitplanes
-
-        return _split_sums(bitplanes.strips_sums(self.words), self.shape, self.staggered)
+        return _split_sums(_counted(self.words, "strips"), self.shape, self.staggered)
 
     def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
         """Swap configurations, as those of `Sites` do."""
@@ -115,9 +113,7 @@ class Replicas:
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """Unsatisfied bonds and the sum of spins of each chain, int64 `(chains,)` each."""
-        from mlphys.kernels import bitplanes
-
-        sums = bitplanes.replicas_sums(self.words).reshape(-1, 3)[: self.chains]
+        sums = _counted(self.words, "replicas").reshape(-1, 3)[: self.chains]
         return _split_sums(sums, self.shape, self.staggered)
 
     def exchange(self, first: np.ndarray, second: np.ndarray) -> None:
@@ -129,6 +125,16 @@ class Replicas:
 
 
 KINDS = {kind.__name__: kind for kind in (Sites, Strips, Replicas)}
+
+
+def _counted(words, layout: str) -> np.ndarray:
+    if devices.on_gpu(words):
+        from mlphys.kernels import cuda
+
+        return cuda.packed_sums(words, seam=int(layout == "strips"))
+    from mlphys.kernels import bitplanes
+
+    return getattr(bitplanes, f"{layout}_sums")(words)
 
 
 def _grid(spins: np.ndarray, shape: tuple[int, ...], staggered: bool) -> np.ndarray:

@@ -121,23 +121,44 @@ def replicas_sums(words):
     return sums
 
 
+@njit(nogil=True, forceinline=True)
+def above(last, seam):
+    """The word above the first row, from that of the last row: with a seam, bit b is bit b - 1 of it."""
+    back = np.uint64(63 - seam)
+    return (last << np.uint64(seam)) | (last >> back >> _U1)
+
+
+@njit(nogil=True, forceinline=True)
+def below(first, seam):
+    """The word below the last row, from that of the first row: with a seam, bit b is bit b + 1 of it."""
+    back = np.uint64(63 - seam)
+    return (first >> np.uint64(seam)) | (first << back << _U1)
+
+
+@njit(nogil=True, forceinline=True)
+def counts_of(even, up, down, left, right, bit):
+    """Unequal neighbours of a word of sublattice 0, its spins up and those of `left`, in one `bit` or (-1) in all."""
+    mask = np.uint64(2**64 - 1) if bit < 0 else _U1 << np.uint64(bit)
+    vertical = popcount((even ^ up) & mask) + popcount((even ^ down) & mask)
+    horizontal = popcount((even ^ left) & mask) + popcount((even ^ right) & mask)
+    return np.int64(vertical + horizontal), np.int64(popcount(even & mask)), np.int64(popcount(left & mask))
+
+
 @njit(nogil=True)
 def surround(other, first, last, seam, field):
     """Copy rows of the other sublattice with their periodic surroundings: one row and one word more on each side.
 
-    For strips (seam 1), bit b of the row above the first is bit b - 1 of the last row, and the other way round below.
+    Strips have a seam (1) between the last row and the first, replicas do not (0).
     """
     rows, width = other.shape
-    seam = np.uint64(seam)
-    back = np.uint64(63) - seam
     for i in range(last - first + 2):
         row = first - 1 + i
         if row < 0:
             for c in range(width):
-                field[0, c + 1] = (other[rows - 1, c] << seam) | (other[rows - 1, c] >> back >> _U1)
+                field[0, c + 1] = above(other[rows - 1, c], seam)
         elif row == rows:
             for c in range(width):
-                field[i, c + 1] = (other[0, c] >> seam) | (other[0, c] << back << _U1)
+                field[i, c + 1] = below(other[0, c], seam)
         else:
             for c in range(width):
                 field[i, c + 1] = other[row, c]

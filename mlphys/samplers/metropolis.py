@@ -48,7 +48,8 @@ class _SingleSite(Sampler):
             if "metropolis_streams" not in state.cache:
                 words = state.configuration.words  # type: ignore[union-attr]
                 seed = np.uint64(spawn(state.seed, "metropolis"))
-                state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), multispin.LANES)
+                lanes = multispin.stream_count(*words.shape[2:])
+                state.cache["metropolis_streams"] = generators.seed_streams(seed, len(words), lanes)
             state.cache["metropolis_streams"] = devices.to(state.cache["metropolis_streams"], device)
 
     def step(self, state: State, sweeps: int = 1) -> Info:
@@ -65,9 +66,15 @@ class _SingleSite(Sampler):
         betas = state.beta * abs(self.hamiltonian.coupling)
         if self.kind is Replicas:
             betas = np.pad(betas, (0, 64 * len(words) - len(betas)), mode="edge").reshape(-1, 64)
-        kernel = multispin.strips_sweep if self.kind is Strips else multispin.replicas_sweep
         rule = multispin.METROPOLIS if self.rule == "metropolis" else multispin.HEAT_BATH
         probabilities = multispin.probabilities(betas, rule)
+        if state.device == "cuda":
+            from mlphys.kernels import cuda
+
+            seam = int(self.kind is Strips)
+            cuda.packed_sweeps(words, state.cache["metropolis_streams"], probabilities, sweeps, rule, seam)
+            return Info()
+        kernel = multispin.strips_sweep if self.kind is Strips else multispin.replicas_sweep
         # A packed kernel makes some eight spin updates a nanosecond.
         seconds = words.size * 64 * sweeps / 8e9
         over_chains(kernel, (words, state.cache["metropolis_streams"], probabilities), (sweeps, rule), seconds)
