@@ -65,11 +65,17 @@ def sweep(function: Callable, grid, store=None, client=None, progress: bool | Ca
     executor = _Processes(workers, len(missing)) if client is None else client
     if not hasattr(executor, "submit") or getattr(executor, "asynchronous", False):
         raise ValueError(f"client={client!r} is not allowed: give a dask.distributed.Client, or an executor with submit")
-    # A cluster answers equal calls from its memory: this makes those of one sweep its own.
-    payload, once = cloudpickle.dumps(function), uuid.uuid4().hex
+    payload = cloudpickle.dumps(function)
     failures: dict[str, str] = {}
+    suspects: list[str] = []
+    suspected: set[str] = set()
     pending: dict[str, Any] = {}
     arrived: SimpleQueue[str] = SimpleQueue()
+
+    def submit(key: str) -> None:
+        # A cluster answers equal calls from its memory: the last argument makes each another one.
+        pending[key] = executor.submit(_evaluate, payload, points[key], seeds.get(key, {}), uuid.uuid4().hex)
+        pending[key].add_done_callback(lambda _: arrived.put(key))
 
     def settle(key: str) -> None:
         try:
@@ -83,19 +89,25 @@ def sweep(function: Callable, grid, store=None, client=None, progress: bool | Ca
         except Exception as error:
             if isinstance(error, ValueError) and not tables.finished:
                 raise
-            failures[key] = f"{type(error).__name__}: {error}"
+            # Dask blames the deaths of a worker on all points that waited there: each gets another chance, alone.
+            if hasattr(error, "last_worker") and key not in suspected:
+                suspects.append(key)
+                suspected.add(key)
+            else:
+                failures[key] = f"{type(error).__name__}: {error}"
         del pending[key]
 
     bar = tqdm(total=len(points), initial=len(tables.finished), unit="point", disable=progress is not True)
     try:
         with suppress(KeyboardInterrupt):
             for key in missing:
-                pending[key] = executor.submit(_evaluate, payload, points[key], seeds.get(key, {}), once)
-                pending[key].add_done_callback(lambda _, key=key: arrived.put(key))
-            while pending:
+                submit(key)
+            while pending or suspects:
+                if not pending:
+                    submit(suspects.pop())
                 with suppress(Empty):
                     settle(arrived.get(timeout=0.2))
-                done = len(points) - len(pending)
+                done = len(tables.finished) + len(failures)
                 bar.update(done - bar.n)
                 if callable(progress) and progress(done, len(points)) is False:
                     break

@@ -98,28 +98,47 @@ def test_killed_sweep_resumes_where_it_was(tmp_path, undisturbed):
     assert_frame_equal(read, table, check_exact=True)
 
 
-def test_cluster_goes_on_when_a_worker_is_killed(tmp_path, undisturbed):
+@pytest.fixture(scope="module")
+def client():
+    dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("dask.distributed")
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):
-        killed: dict = {}
-        (tmp_path / "hold").touch()
+        yield client
 
-        def kill_one(done, total):
-            if not killed and half_way(tmp_path):
-                killed.update(process=calls(tmp_path)[-1][2], finished=finished(tmp_path))
-                os.kill(killed["process"], signal.SIGKILL)
-                (tmp_path / "hold").unlink()
 
-        table = mp.sweep(energy_logged_in(tmp_path), GRID, tmp_path / "store", client, progress=kill_one)
+def test_cluster_goes_on_when_a_worker_is_killed(tmp_path, undisturbed, client):
+    killed: dict = {}
+    (tmp_path / "hold").touch()
+
+    def kill_one(done, total):
+        if not killed and half_way(tmp_path):
+            killed.update(process=calls(tmp_path)[-1][2], finished=finished(tmp_path))
+            os.kill(killed["process"], signal.SIGKILL)
+            (tmp_path / "hold").unlink()
+
+    table = mp.sweep(energy_logged_in(tmp_path), GRID, tmp_path / "store", client, progress=kill_one)
     counts = started(tmp_path)
     assert all(counts[point] == 1 for point in killed["finished"])
     first = {point[:2]: point[2] for point in reversed(calls(tmp_path))}
     assert [first[point] for point, times in counts.items() if times != 1] == [killed["process"]]
     assert_frame_equal(table, undisturbed[1], check_exact=True)
     assert len(pd.read_parquet(tmp_path / "store")) == N_POINTS
+
+
+def test_cluster_does_not_blame_the_neighbours_of_a_deadly_point(client):
+    def deadly(x):
+        if x == 1:
+            os._exit(1)
+        time.sleep(0.05)
+        return x
+
+    with pytest.warns(UserWarning, match="1 of 6 points failed: {'x': 1}: KilledWorker"):
+        table = mp.sweep(deadly, {"x": [0, 1, 2, 3, 4, 5]}, client=client, progress=False)
+    assert table["failure"].notna().tolist() == [False, True, False, False, False, False]
 
 
 def test_failed_points_are_told_and_tried_again(tmp_path):
