@@ -11,12 +11,44 @@ from mlphys.configurations import Sites
 from mlphys.core import Sampler, State
 from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
 from mlphys.lectures.fields_exercises import exercises
+from mlphys.lectures.fields_experiments import (
+    FIELD_SAMPLERS,
+    RANKED,
+    SPIN_SAMPLERS,
+    extrapolate,
+    force_temperature,
+    helicity_scan,
+    langevin_bias,
+    step_sizes,
+    tempering,
+    transition,
+    yardstick,
+)
 from mlphys.lectures.sizes import choose
 from mlphys.random import generator
 from mlphys.stats import ChainTooShort, Estimate, jackknife
 
-__all__ = ["COUPLING", "CRITICAL_KAPPA", "KOSTERLITZ_THOULESS", "PUBLISHED", "app", "exercises", "field_app", "sizes"]
+__all__ = [
+    "CONTENDERS",
+    "COUPLING",
+    "CRITICAL_KAPPA",
+    "KOSTERLITZ_THOULESS",
+    "PUBLISHED",
+    "app",
+    "exercises",
+    "extrapolate",
+    "field_app",
+    "force_temperature",
+    "helicity_scan",
+    "langevin_bias",
+    "sizes",
+    "step_sizes",
+    "tempering",
+    "transition",
+    "yardstick",
+]
 
+CONTENDERS = len(RANKED)
 KOSTERLITZ_THOULESS = 0.8929
 CRITICAL_KAPPA, COUPLING = 0.269, 0.022
 
@@ -26,30 +58,41 @@ PUBLISHED = {
 }
 """The XY model at T = 0.8929 J by side L, each with its error, from independent simulations."""
 
-SPIN_SAMPLERS: dict[str, Callable[..., Sampler]] = {
-    "Metropolis": lambda model: mp.Metropolis(model),
-    "heat bath": lambda model: mp.HeatBath(model),
-    "overrelaxation": lambda model: mp.Overrelaxation(model),
-    "Wolff": lambda model: mp.Wolff(model),
-}
-FIELD_SAMPLERS: dict[str, Callable[..., Sampler]] = SPIN_SAMPLERS | {"HMC": lambda model: mp.HMC(model)}
-
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `spins` and `field` are the sides of the apps' first lattices.
+    `spins` and `field` are the sides of the apps' first lattices; `scan_*` belong to the scan over temperatures, `point_*`
+    to the comparison at the transition, `near_*` to the search for it, `peak_*` and `field_*` to the φ⁴ field, `hmc_*` to
+    the step sizes of HMC, `langevin_time` to the bias, `glass_*` to tempering, `yard_*` to the comparison of samplers.
     """
 
     spins: int
     field: int
+    scan_sides: tuple[int, ...]
+    scan_samples: int
+    point_samples: int
+    near_sides: tuple[int, ...]
+    near_samples: int
+    peak_samples: int
+    field_samples: int
+    hmc_side: int
+    hmc_steps: tuple[float, ...]
+    hmc_samples: int
+    langevin_time: float
+    glass_samples: int
+    yard_side: int
+    yard_samples: int
 
 
+_STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
 _SIZES = {
-    "ci": Sizes(32, 16),
-    "lecture": Sizes(64, 32),
-    "full": Sizes(128, 64),
+    "ci": Sizes(32, 16, (8, 16), 200, 300, (8, 16), 300, 300, 500, 16, _STEPS[::2], 200, 200, 500, 16, 400),
+    "lecture": Sizes(64, 32, (8, 16, 32), 400, 1500, (8, 16, 32), 2000, 2000, 1000, 32, _STEPS, 300, 800, 2000, 32, 1000),
+    "full": Sizes(
+        128, 64, (8, 16, 32, 64), 2000, 10000, (8, 16, 32, 64), 10000, 10000, 10000, 64, _STEPS, 1000, 4000, 10000, 64, 5000
+    ),
 }
 
 
