@@ -242,7 +242,7 @@ def test_bad_arguments_are_named():
         for bad in (0, -0.1, np.inf, np.nan, "small"):
             with pytest.raises(ValueError, match="step_size"):
                 make(phi4, step_size=bad)
-        with pytest.raises(ValueError, match="target_acceptance=1.5"):
+        with pytest.raises(ValueError, match=r"target_acceptance=1\.5"):
             make(phi4, target_acceptance=1.5)
     for arguments, name in (({"steps": 0}, "steps"), ({"integrator": "euler"}, "euler"), ({"jitter": 1.0}, "jitter")):
         with pytest.raises(ValueError, match=name):
