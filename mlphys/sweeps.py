@@ -179,10 +179,8 @@ def _evaluate(payload: bytes, point: dict, seed: dict, once: str) -> list[dict] 
     return _rows(result, point)
 
 
-@functools.lru_cache(maxsize=4)
-def _loaded(payload: bytes) -> Callable:
-    """The function, unpickled once in a process, so that what it compiles on its first call serves all of them."""
-    return pickle.loads(payload)
+# Unpickled once in a process, so that what the function compiles on its first call serves all of them.
+_loaded = functools.lru_cache(maxsize=4)(pickle.loads)
 
 
 def _rows(result, point: dict) -> list[dict]:

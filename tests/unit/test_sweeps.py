@@ -323,6 +323,22 @@ def test_store_grows_with_the_grid(tmp_path):
     assert len(pd.read_parquet(store)) == 5
 
 
+def test_half_written_point_is_not_in_the_store(tmp_path, monkeypatch):
+    from mlphys import sweeps
+
+    def full_disk(table, path):
+        Path(path).write_bytes(b"PAR1")
+        raise OSError("No space left on device")
+
+    store = tmp_path / "store"
+    sweep(seed_of, {"x": [1]}, store=store)
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="1 of 2 points failed: .*OSError: No space left"):
+        patch.setattr(sweeps.parquet, "write_table", full_disk)
+        sweep(seed_of, {"x": [1, 2]}, store=store)
+    assert pd.read_parquet(store)["x"].tolist() == [1]
+    assert sweep(seed_of, {"x": [1, 2]}, store=store)["x"].tolist() == [1, 2] and len(pd.read_parquet(store)) == 2
+
+
 def test_two_sweeps_into_one_store(tmp_path):
     script = tmp_path / "script.py"
     # No `if __name__ == "__main__"`, and columns that the two do not share.
