@@ -13,6 +13,7 @@ from mlphys.exact.ising import (
 )
 from mlphys.exact.twin import thermal
 from mlphys.exact.values import Exact
+from mlphys.exact.vectors import heisenberg_ring, u1_torus, xy_ring, xy_torus
 
 __all__ = [
     "SQUARE_CRITICAL_TEMPERATURE",
@@ -27,10 +28,14 @@ __all__ = [
     "field_ring",
     "free_field",
     "glass_torus",
+    "heisenberg_ring",
     "ising_chain",
     "kaufman",
     "onsager",
     "potts_transition",
     "spin_glass_ground_energy",
     "thermal",
+    "u1_torus",
+    "xy_ring",
+    "xy_torus",
 ]

@@ -10,6 +10,7 @@ from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
 from mlphys.exact.ising import ising_chain, kaufman
 from mlphys.exact.values import Exact
+from mlphys.exact.vectors import heisenberg_ring, u1_torus, xy_ring, xy_torus
 
 
 def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
@@ -26,7 +27,9 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     """
     from mlphys.hamiltonians.discrete import Clock, Potts
     from mlphys.hamiltonians.fields import Phi4
+    from mlphys.hamiltonians.gauge import U1Gauge
     from mlphys.hamiltonians.spins import Ising
+    from mlphys.hamiltonians.vectors import XY, Heisenberg
 
     if isinstance(hamiltonian, Ising | Potts | Clock) and enumerable(hamiltonian):
         return enumeration(hamiltonian, temperature)
@@ -52,9 +55,16 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
             return free_field(hamiltonian, temperature)
         if hamiltonian.lattice.name == "chain":
             return field_ring(hamiltonian, temperature)
+    if isinstance(hamiltonian, U1Gauge):
+        return u1_torus(hamiltonian.lattice.n_sites, hamiltonian.beta, temperature)
+    if isinstance(hamiltonian, XY | Heisenberg) and hamiltonian.lattice.name == "chain":
+        ring = xy_ring if isinstance(hamiltonian, XY) else heisenberg_ring
+        return ring(hamiltonian.lattice.n_sites, temperature, hamiltonian.coupling)
+    if isinstance(hamiltonian, XY) and hamiltonian.lattice.name == "square" and min(hamiltonian.lattice.shape) <= 3:
+        return xy_torus(hamiltonian.lattice, temperature, hamiltonian.coupling)
     raise ValueError(
         f"hamiltonian={hamiltonian!r} has no known exact value: allowed are discrete models of up to 2**20 states, Ising "
         "models on uniform chains, on the uniform square lattice without field, and on square lattices with a side of at "
         f"most {MOST_COLUMNS}, Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}, "
-        "and φ⁴ fields on chains, or free"
+        "φ⁴ fields on chains, or free, XY and Heisenberg models on chains, XY also two or three wide, and U(1) gauge fields"
     )

@@ -19,7 +19,8 @@ from mlphys.exact.values import Exact, finite, plain, positive
 def xy_ring(n_sites: int, temperature: ArrayLike, coupling: float = 1.0) -> Exact:
     """Energy, heat capacity, ⟨m²⟩ and log partition function (from dθ/2π) of a ring of XY spins.
 
-    temperature: > 0, scalar or array. Raises ValueError for fewer than 2 sites and for bad temperatures and couplings.
+    temperature: > 0, scalar or array. Raises ValueError for fewer than 2 sites, for bad temperatures and couplings, and for
+    cold antiferromagnetic rings of odd length, where rounding would be large.
     Source: Mattis 1984 (10.1016/0375-9601(84)90816-8).
 
     >>> print(f"{xy_ring(6, 0.7).energy:.6f}")
@@ -60,11 +61,11 @@ def xy_torus(lattice: Any, temperature: ArrayLike, coupling: float = 1.0) -> Exa
     return Exact(clock.energy, clock.heat_capacity, log_partition=clock.log_partition - lattice.n_sites * np.log(q))
 
 
-def u1_torus(n_sites: int, beta: float) -> Exact:
+def u1_torus(n_sites: int, beta: float, temperature: ArrayLike = 1.0) -> Exact:
     """Action, its variance (as heat capacity), plaquette ⟨cos P⟩ and ⟨Q²⟩ of U(1) gauge theory on a torus.
 
-    It has n_sites plaquettes; action and variance are per site. Raises ValueError for fewer than 4 and unless beta > 0.
-    Source: Bonati and Rossi 2019 (10.1103/PhysRevD.99.054503).
+    It has n_sites plaquettes; action and variance are per site. temperature: > 0, scalar or array, divides the action.
+    Raises ValueError for fewer than 4 sites and unless beta > 0. Source: Bonati and Rossi 2019 (10.1103/PhysRevD.99.054503).
 
     >>> values = u1_torus(64, 2.0)
     >>> print(f"{values.plaquette:.9f} {values.charge2 / 64:.9f}")
@@ -72,19 +73,24 @@ def u1_torus(n_sites: int, beta: float) -> Exact:
     """
     if finite("beta", beta) <= 0:
         raise ValueError(f"beta={beta!r} is not allowed: it must be positive")
-    ring = _ring(_circle, whole("n_sites", n_sites, 4), 1.0, beta)
+    ring = _ring(_circle, whole("n_sites", n_sites, 4), temperature, beta)
+    charge2 = [_charge2(n_sites, beta / t) for t in np.ravel(temperature)]
+    charge2 = plain(np.reshape(charge2, np.shape(temperature)))
+    return Exact(ring.energy, ring.heat_capacity, plaquette=-ring.energy / beta, charge2=charge2)
+
+
+def _charge2(n: int, beta: float) -> float:
     degree = _degree(beta)
     nodes, weights = np.polynomial.legendre.leggauss(3 * degree)
-    angles, n = np.pi * nodes, np.arange(degree + 1)[:, None]
+    angles, waves = np.pi * nodes, np.arange(degree + 1)
     weights = weights * np.exp(beta * (np.cos(angles) - 1))
-    # At an angle of vacuum θ, n becomes n + θ/2π: the derivatives by it.
-    value, first = np.cos(n * angles) @ weights, np.sin(n * angles) @ (angles * weights)
-    second = np.cos(n * angles) @ (angles**2 * weights)
+    # An angle of vacuum θ turns the wave number k into k + θ/2π: the derivatives by it.
+    phases = waves[:, None] * angles
+    value, first, second = (f(phases) @ (angles**k * weights) for k, f in enumerate((np.cos, np.sin, np.cos)))
     value, first, second = value / value[0], first / value[0], second / value[0]
-    copies = np.where(n[:, 0], 2, 1)
-    curvature = copies @ (value ** (n_sites - 1) * second - (n_sites - 1) * value ** (n_sites - 2) * first**2)
-    charge2 = n_sites * curvature / (copies @ value**n_sites) / (2 * np.pi) ** 2
-    return Exact(ring.energy, ring.heat_capacity, plaquette=-ring.energy / beta, charge2=float(charge2))
+    copies = np.where(waves, 2, 1)
+    curvature = copies @ (value ** (n - 1) * second - (n - 1) * value ** (n - 2) * first**2)
+    return float(n * curvature / (copies @ value**n) / (2 * np.pi) ** 2)
 
 
 def _degree(strength: float) -> int:
@@ -121,6 +127,8 @@ def _bonds(basis, n: int, strength: float) -> tuple[float, float, float, float]:
     centre = weights @ z / total
     value, first, second = (characters @ (weights * (z - centre) ** k) / total for k in range(3))
     partition = copies @ value**n
+    if partition < 1e-7 * (copies @ np.abs(value) ** n):
+        raise ValueError(f"coupling/temperature={strength!r} is too strong for an odd ring: its sums cancel")
     mean = copies @ (value ** (n - 1) * first) / partition
     spread = copies @ (value ** (n - 1) * second + (n - 1) * value ** (n - 2) * first**2) / partition - n * mean**2
     r = np.arange(n)[:, None]
