@@ -1,5 +1,6 @@
 """Models of spins with q values: Potts and clock."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -32,6 +33,7 @@ class _Discrete(Hamiltonian):
     rules = ("metropolis", "heat_bath")
     pair_energy: np.ndarray
     vectors: np.ndarray
+    observables: dict[str, Callable]
 
     def __init__(self, lattice: Lattice, q: int, coupling: float = 1.0):
         self.lattice = check_lattice(lattice)

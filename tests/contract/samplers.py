@@ -113,3 +113,47 @@ BROKEN = [
     HalfUpdatedNeighbours,
     StoppedAfterVolume,
 ]
+
+
+class PlainPairMetropolis(mp.Sampler):
+    """Metropolis in numpy for Potts and clock models, one colour after the other: right, and easy to break."""
+
+    def shares(self, x):
+        """Probability of each value to be proposed instead of `x`, `(chains, sites, q)`; what is missing keeps `x`."""
+        q = self.hamiltonian.q
+        return np.full((*x.shape, q), 1 / q)
+
+    def step(self, state, sweeps=1):
+        model, x = self.hamiltonian, state.configuration.spins()
+        colours = model.lattice.colours
+        for _ in range(sweeps):
+            numbers = generator(state.seed, "plain", state.sweep).random((2, *x.shape))
+            for colour in range(colours.max() + 1):
+                sites = np.flatnonzero(colours == colour)
+                old, near = x[:, sites], x[:, model.lattice.neighbours[sites]]
+                below = numbers[0][:, sites, None] >= self.shares(old).cumsum(2)[..., :-1]
+                new = below.sum(2).astype(np.int8)
+                change = (model.pair_energy[new[..., None], near] - model.pair_energy[old[..., None], near]).sum(2)
+                accepted = numbers[1][:, sites] < np.exp(-state.beta[:, None] * np.maximum(change, 0))
+                x[:, sites] = np.where(accepted, new, old)
+            state.sweep += 1
+        return Info()
+
+
+class SkewedProposals(PlainPairMetropolis):
+    """Proposes the value 0 more often than the others, and nothing corrects for it."""
+
+    def shares(self, x):
+        shares = super().shares(x)
+        shares[..., 0] *= 1.5
+        return shares / shares.sum(-1, keepdims=True)
+
+
+class ColdHeatBath(mp.HeatBath):
+    """A heat bath whose β is five per cent too large."""
+
+    def step(self, state, sweeps=1):
+        state.beta *= 1.05
+        info = super().step(state, sweeps)
+        state.beta /= 1.05
+        return info

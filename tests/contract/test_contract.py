@@ -6,7 +6,7 @@ import pytest
 import mlphys as mp
 from mlphys.contract import judge
 
-from .samplers import BROKEN, PlainMetropolis
+from .samplers import BROKEN, ColdHeatBath, PlainMetropolis, PlainPairMetropolis, SkewedProposals
 
 # The kernels behind one sampler: packed, uniform, and with a coupling for each bond.
 PER_BOND = np.random.default_rng(1).choice([1.0, 0.5, -0.5], 2 * 16)
@@ -67,3 +67,33 @@ def test_one_and_two_threads_give_the_same_lattice(monkeypatch):
                 sampler(model).step(state, 60)
                 results.append(state.x)
             assert (results[0] == results[1]).all()
+
+
+# Models of q values, small enough to enumerate, at temperatures where they are neither frozen nor free.
+DISCRETE = {
+    "Potts 3": (mp.Potts(mp.square(3), q=3), 1.1),
+    "Potts 3, ring": (mp.Potts(mp.chain(9), q=3), 0.7),
+    "Potts 5, antiferromagnet": (mp.Potts(mp.square(2, 3), q=5, coupling=-1.0), 0.7),
+    # Here every change is free in some states: accepted without fail, they would lead round for ever.
+    "Potts 2": (mp.Potts(mp.square(2), q=2), 0.9),
+    "clock 4": (mp.Clock(mp.square(2, 4), q=4), 1.3),
+    "clock 4, triangular": (mp.Clock(mp.triangular(3), q=4, coupling=0.5), 1.6),
+    "clock 5": (mp.Clock(mp.chain(6), q=5), 0.7),
+    "clock 6": (mp.Clock(mp.square(2, 3), q=6), 1.1),
+}
+
+
+PAIRS = [(sampler, model) for sampler in (mp.Metropolis, mp.HeatBath) for model in DISCRETE]
+PAIRS += [(sampler, model) for sampler in (mp.Wolff, mp.SwendsenWang) for model in ("Potts 3", "clock 6")]
+
+
+@pytest.mark.parametrize("sampler, model", PAIRS, ids=lambda case: getattr(case, "__name__", case))
+def test_sampler_of_discrete_models_passes(sampler, model):
+    failed = [str(v) for v in judge(sampler, *DISCRETE[model], samples=300) if not v.passed]
+    assert not failed
+
+
+@pytest.mark.parametrize("sampler", [PlainPairMetropolis, SkewedProposals, ColdHeatBath], ids=lambda s: s.__name__)
+def test_broken_sampler_of_discrete_models_is_rejected(sampler):
+    failed = {v.check for v in judge(sampler, mp.Potts(mp.square(2, 3), q=3), 1.5, samples=200) if not v.passed}
+    assert failed == set() if sampler is PlainPairMetropolis else "Boltzmann distribution" in failed
