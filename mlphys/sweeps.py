@@ -127,13 +127,15 @@ def sweep(function: Callable, grid, store=None, client=None, progress: bool | Ca
 
 def _points(grid) -> dict[str, dict]:
     """The points by their keys, in order; one given twice is one point."""
+    import pandas as pd  # before the work, since the end of a stopped sweep could not wait for it
+
     if isinstance(grid, Mapping):
         for name, values in grid.items():
             if isinstance(values, str) or not isinstance(values, Iterable):
                 raise ValueError(f"grid[{name!r}]={values!r} is not allowed: give a list of values")
         points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     else:
-        points = grid.to_dict("records") if hasattr(grid, "to_dict") else grid
+        points = grid.to_dict("records") if isinstance(grid, pd.DataFrame) else grid
     if not isinstance(points, list) or not points or not all(isinstance(point, Mapping) and point for point in points):
         raise ValueError(f"grid={grid!r} is not allowed: give a dict of lists, a list of dicts or a DataFrame, not empty")
     points = [{name: _plain(f"grid: {name}", value) for name, value in point.items()} for point in points]
