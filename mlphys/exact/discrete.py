@@ -62,7 +62,7 @@ def discrete_torus(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     if not is_narrow(hamiltonian):
         raise ValueError(f"hamiltonian={hamiltonian!r} has no small transfer matrix: q^side must be at most {MOST_ROWS}")
     across = _across(lattice)
-    lowest = hamiltonian.pair_energy.min()
+    lowest = float(hamiltonian.pair_energy.min())
     pair = hamiltonian.pair_energy - lowest
     digits = np.indices((q,) * across).reshape(across, -1)
     inside = sum(pair[digits[k], digits[(k + 1) % across]] for k in range(across)) if across > 1 else np.zeros(q)

@@ -53,12 +53,12 @@ def _weight(x, neighbours, factors, site, value):
 
 
 @njit(cache=True, nogil=True)
-def _cold_weights(x, neighbours, exponents, site):
-    """Weights of all values from sums of exponents, for temperatures where products would leave the range of floats."""
+def _cold(x, neighbours, exponents, site):
+    """Logarithms of all weights, the largest of them 0: for temperatures where products would leave the range of floats."""
     total = np.zeros(len(exponents))
     for k in range(neighbours.shape[1]):
         total += exponents[x[neighbours[site, k]]]
-    return np.exp(total - total.max())
+    return total - total.max()
 
 
 @njit(inline="always")
@@ -90,8 +90,8 @@ def metropolis_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, fi
                         before = _weight(values, neighbours, factors, site, old)
                         after = _weight(values, neighbours, factors, site, new)
                     else:
-                        weights = _cold_weights(values, neighbours, exponents, site)
-                        before, after = weights[old], weights[new]
+                        logarithms = _cold(values, neighbours, exponents, site)
+                        before, after = 1.0, np.exp(min(logarithms[new] - logarithms[old], 0.0))
                     accepted = uniform * before < proposal * min(before, after)
                     values[site] = new if accepted else old
                     total += accepted
@@ -121,7 +121,7 @@ def heat_bath_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, fir
                             weight += _weight(values, neighbours, factors, site, value)
                             cumulative[value] = weight
                     else:
-                        cumulative[:] = np.cumsum(_cold_weights(values, neighbours, exponents, site))
+                        cumulative[:] = np.cumsum(np.exp(_cold(values, neighbours, exponents, site)))
                     new = drawn_value(words[k], cumulative)
                     total += new != values[site]
                     values[site] = new
