@@ -30,7 +30,7 @@ class Lattice:
     directions: tuple[tuple[int, ...], ...]
     basis: tuple[tuple[float, ...], ...]
 
-    @property
+    @cached_property
     def n_sites(self) -> int:
         return int(np.prod(self.shape))
 

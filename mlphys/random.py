@@ -5,12 +5,14 @@ torch's generators for everything else.
 """
 
 import zlib
+from functools import lru_cache
 
 import numpy as np
 
 from mlphys.checks import seed as checked_seed
 
 
+@lru_cache(maxsize=4096, typed=True)
 def spawn(seed: int, *purpose: str | int) -> int:
     """A seed for one purpose, statistically independent of every other purpose under the same `seed`.
 

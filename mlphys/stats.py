@@ -96,7 +96,8 @@ def autocorrelation_time(series: ArrayLike, window: float = 5.0) -> tuple[float,
     """Integrated autocorrelation time of a series and its standard error, in samples.
 
     The sum of ρ stops at the first W ≥ window · τ(W), where noise would begin to outweigh signal (A. Sokal 1997,
-    10.1007/978-1-4899-0319-8_6). The bias from the subtracted mean is undone as in U. Wolff 2004 (hep-lat/0306017), whose
+    10.1007/978-1-4899-0319-8_6), unless eight or more chains scatter by far more than that explains: then τ is what their
+    means say. The bias from the subtracted mean is undone as in U. Wolff 2004 (hep-lat/0306017), whose
     error 2τ √((W + 1/2 - τ)/n) refines that of Madras and Sokal. A constant series has (1/2, 0). Raises ValueError as
     `autocorrelation_function` does, and for a window that is not positive.
 
@@ -119,7 +120,15 @@ def autocorrelation_time(series: ArrayLike, window: float = 5.0) -> tuple[float,
     last = int(stops[0]) if stops.size else rho.size - 1
     # Each ρ(t) lost 2τ/n with the mean. Anticorrelation beats independent samples, but is not trusted without bound.
     tau = max(running[last] * (1 + (2 * last + 1) / series.size), 0.5 / math.log10(series.size + 10))
-    return float(tau), float(2 * tau * math.sqrt(max(last + 0.5 - tau, 0.5) / series.size))
+    tau_error = 2 * tau * math.sqrt(max(last + 0.5 - tau, 0.5) / series.size)
+    # Rare, slow moves hide below the noise of ρ and escape the window; the scatter of the chains' means still shows them.
+    samples, chains = series.shape
+    if chains >= 8:
+        scatter = samples * series.mean(axis=0).var(ddof=1) / (2 * series.var())
+        relative = math.sqrt(2 / (chains - 1))
+        if scatter > tau * (1 + 5 * relative):
+            tau, tau_error = scatter, relative * scatter
+    return float(tau), float(tau_error)
 
 
 def estimate(series: ArrayLike, minimum: float = 50) -> Estimate:

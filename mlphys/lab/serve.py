@@ -61,7 +61,7 @@ def _load_jupyter_server_extension(server) -> None:
 
 def lab(directory: Path, port: int, host: str = "127.0.0.1", browser: bool = True, token: str | None = None) -> None:
     """Serve `directory` in JupyterLab until interrupted; no request of its pages leaves the machine."""
-    _announce_paths()
+    _prepare_kernels()
     from jupyterlab.labapp import LabApp
 
     # The dashboards have their own server; a second Voila in this one would only cost time at the start.
@@ -90,7 +90,7 @@ def dashboards(
 
     `warm` keeps one started kernel per notebook in reserve; kernels without a visitor for `idle` seconds end.
     """
-    _announce_paths()
+    _prepare_kernels()
     from mlphys.lab.voila.app import Dashboards
 
     app = Dashboards.for_course(_existing(directory), _free_port(host, port), host, browser, idle, warm)
@@ -98,11 +98,13 @@ def dashboards(
     app.start()
 
 
-def _announce_paths() -> None:
-    """Let Jupyter find the configuration and the page template that ship in this package."""
+def _prepare_kernels() -> None:
+    """Let Jupyter find the configuration and the page template in this package, and give kernels one thread for torch."""
     for variable, path in (("JUPYTER_CONFIG_PATH", HERE / "jupyter"), ("JUPYTER_PATH", HERE)):
         rest = os.environ.get(variable)
         os.environ[variable] = os.pathsep.join([str(path), *([rest] if rest else [])])
+    # Kernels of several visitors share the processors: torch's threads would wait for one another on every small tensor.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _existing(directory: Path) -> Path:

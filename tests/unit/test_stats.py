@@ -305,3 +305,16 @@ def test_bad_arguments():
         stats.autocorrelation_time(x, window=0)
     with pytest.raises(ValueError, match="n_sites=0"):
         stats.reweight(x, x, 1.0, 1.1, n_sites=0)
+
+
+def test_slow_moves_below_the_noise_are_seen_in_the_scatter_of_the_chains():
+    # White noise on top of a faint level that flips every 2000 samples: invisible in ρ(t), and all of the error.
+    rng = np.random.default_rng(5)
+    levels = np.repeat(rng.choice([-0.1, 0.1], (10, 64)), 2000, axis=0)
+    series = rng.normal(size=levels.shape) + levels
+    true_error = np.sqrt(1 / series.size + 0.01 / levels[::2000].size)
+    assert 0.7 < stats.estimate(series, minimum=0).error / true_error < 1.4
+    # Without such moves nothing changes: the scatter of independent chains is believed only when it is significant.
+    noise = rng.normal(size=(400, 500, 8))
+    taus = np.array([stats.autocorrelation_time(part)[0] for part in noise])
+    assert (taus > 1.5).mean() < 0.01
