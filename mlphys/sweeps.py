@@ -58,8 +58,8 @@ def sweep(function: Callable, grid, store=None, client=None, progress: bool | Ca
     import cloudpickle
     from tqdm.auto import tqdm
 
-    points, name = _points(grid), getattr(function, "__qualname__", type(function).__name__)
-    seeds = _seeds(function, name, points, checks.seed(seed))
+    points, name, seed = _points(grid), getattr(function, "__qualname__", type(function).__name__), checks.seed(seed)
+    seeds = _seeds(function, name, points, seed)
     tables = _Tables(store, {"function": name, "seed": seed if seeds else None}, points)
     missing = [key for key in points if key not in tables.finished]
     executor = _Processes(workers, len(missing)) if client is None else client
