@@ -207,7 +207,7 @@ class HMC(_Molecular):
         steps: int = 10,
         integrator: str = "leapfrog",
         target_acceptance: float | None = None,
-        jitter: float = 0.2,
+        jitter: float = 0.5,
     ):
         checks.one_of("integrator", integrator, ("leapfrog", "minimum_norm"))
         if not 0 <= jitter < 1:
