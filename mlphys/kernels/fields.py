@@ -36,7 +36,7 @@ def level(quadratic, quartic, pull, lone, lift):
     α = lone + lift |B|^(5/8); `lone`, the α of B = 0, and `lift` come from `lone_site`.
     """
     size = abs(pull)
-    alpha = lone + lift * np.sqrt(size * np.sqrt(np.sqrt(size)))
+    alpha = lone + lift * math.sqrt(size * math.sqrt(math.sqrt(size)))
     for _ in range(4):
         value = ((alpha - quadratic) * alpha - quartic) * alpha - 0.5 * quartic * pull * pull
         slope = (3.0 * alpha - 2.0 * quadratic) * alpha - quartic
@@ -47,7 +47,7 @@ def level(quadratic, quartic, pull, lone, lift):
 @njit(inline="always")
 def lone_site(quadratic, quartic):
     """What `level` needs to know of A and Q."""
-    size = np.sqrt(quadratic * quadratic + 4.0 * quartic)
+    size = math.sqrt(quadratic * quadratic + 4.0 * quartic)
     return 0.5 * (quadratic + size) if quadratic > 0.0 else 2.0 * quartic / (size - quadratic), 0.9 * quartic ** (11 / 32)
 
 
@@ -55,10 +55,10 @@ def lone_site(quadratic, quartic):
 def heat_bath_try(normal, number, quadratic, quartic, pull, c):
     """A site's candidate value for the normal density of `level` c, nan if it is rejected.
 
-    Takes a `normal` and a uniform random `number`; accepts 52 % at worst, given A ≥ −√Q.
+    Takes a `normal` and a uniform random `number`; accepts 42 % at worst, given A ≥ −2 √Q.
     """
     alpha = quadratic + 2.0 * quartic * c
-    value = 0.5 * pull / alpha + normal * np.sqrt(0.5 / alpha)
+    value = 0.5 * pull / alpha + normal * math.sqrt(0.5 / alpha)
     miss = value * value - c
     return value if number < decay(quartic * miss * miss) else np.nan
 
@@ -68,6 +68,12 @@ def reflected(value, number, quadratic, quartic, pull, c):
     """The value reflected about the centre of the normal density of `level` c, or itself if that is rejected."""
     other = pull / (quadratic + 2.0 * quartic * c) - value
     return other if number < decay(max(cost(value, other, quadratic, quartic, pull), 0.0)) else value
+
+
+@njit(inline="always")
+def has_two_wells(quadratic, quartic):
+    """Whether wells are so deep that `two_well_try` is worth its ten times longer computation."""
+    return quadratic < -2.0 * math.sqrt(quartic)
 
 
 @njit
@@ -80,8 +86,8 @@ def two_well_try(word, other, quadratic, quartic, pull):
     """
     square = -0.5 * quadratic / quartic
     while True:  # Newton's method for u(w²) = 0; the zero lies between `square` and `aim`
-        z = abs(pull) * np.sqrt(square)
-        t = np.tanh(z)
+        z = abs(pull) * math.sqrt(square)
+        t = math.tanh(z)
         ratio = t / z if z > 0.0 else 1.0
         aim = (0.5 * pull * pull * ratio - quadratic) / (2.0 * quartic)
         curvature = 8.0 * quartic * square + pull * pull * (ratio - 1.0 + t * t)  # −g''
@@ -89,35 +95,35 @@ def two_well_try(word, other, quadratic, quartic, pull):
         if slack < 1e-3:
             break
         square += 8.0 * quartic * square / curvature * (aim - square)
-    mode, spread = np.sqrt(square), np.sqrt(2.0 / curvature)
+    mode, spread = math.sqrt(square), math.sqrt(2.0 / curvature)
     top = _folded(mode, quadratic, quartic, pull)[0] + slack  # no less than the maximum, by g's concavity in w²
-    left, right = max(mode - spread, np.sqrt(2.0 / 3.0) * mode), mode + spread
+    left, right = max(mode - spread, math.sqrt(2.0 / 3.0) * mode), mode + spread
     height, fall = _folded(right, quadratic, quartic, pull)
     right += (top - height) / fall  # where the tangent meets the top
     height, rise = _folded(left, quadratic, quartic, pull)
-    height += max(0.0, _folded(0.0, quadratic, quartic, pull)[0] - height + rise * left)
+    height += max(0.0, rise * left - height)  # g(0) = 0
     left += (top - height) / rise
-    below, above = -np.expm1(-rise * left) / rise, -1.0 / fall
+    below, above = -math.expm1(-rise * left) / rise, -1.0 / fall
     place = unit(word) * (below + right - left + above) - below
     w, bound = left + place, top
     if place < 0.0:
-        bound += np.log1p(rise * place)
+        bound += math.log1p(rise * place)
         w = left + (bound - top) / rise
     elif w > right:
-        bound += np.log(max(1.0 - (w - right) / above, 2.0**-53))
+        bound += math.log(max(1.0 - (w - right) / above, 2.0**-53))
         w = right + (bound - top) / fall
-    chance, number = np.exp(_folded(w, quadratic, quartic, pull)[0] - bound), unit(other)
+    chance, number = math.exp(_folded(w, quadratic, quartic, pull)[0] - bound), unit(other)
     if number >= chance:
         return np.nan
-    return w if number * (1.0 + np.exp(-2.0 * pull * w)) < chance else -w
+    return w if number * (1.0 + math.exp(-2.0 * pull * w)) < chance else -w
 
 
 @njit(inline="always")
 def _folded(w, quadratic, quartic, pull):
     """g and g' of `two_well_try`."""
     z = abs(pull) * w
-    value = z + np.log1p(np.exp(-2.0 * z)) - math.log(2.0) - (quadratic + quartic * w * w) * w * w
-    return value, abs(pull) * np.tanh(z) - 2.0 * (quadratic + 2.0 * quartic * w * w) * w
+    value = z + math.log1p(math.exp(-2.0 * z)) - math.log(2.0) - (quadratic + quartic * w * w) * w * w
+    return value, abs(pull) * math.tanh(z) - 2.0 * (quadratic + 2.0 * quartic * w * w) * w
 
 
 @njit(inline="always")
@@ -183,7 +189,7 @@ def overrelaxation_sweeps(
     for chain in range(len(x)):
         a, q, strength = betas[chain] * quadratic, betas[chain] * quartic, betas[chain] * hopping
         lone, lift = lone_site(a, q)
-        two_wells = a < -np.sqrt(q)
+        two_wells = has_two_wells(a, q)
         u[:] = x[chain][order]
         for sweep in range(first_sweep, first_sweep + sweeps):
             for repeat in range(reflections, -1, -1):
