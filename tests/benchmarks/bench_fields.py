@@ -142,8 +142,8 @@ class Numpyro(Jax):
     def prepare(self, jax):
         from numpyro.infer import HMC
 
-        # Its number of steps is the length over the step size, rounded down.
-        length = (STEPS + 0.01) * self.step_size
+        # Its number of steps is the length over the step size, rounded up.
+        length = (STEPS - 0.5) * self.step_size
         hmc = HMC(
             potential_fn=self.potential,
             step_size=self.step_size,
