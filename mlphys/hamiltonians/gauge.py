@@ -4,15 +4,13 @@ from functools import cached_property
 
 import numpy as np
 
-from mlphys.checks import whole
 from mlphys.exact.values import finite
-from mlphys.hamiltonians.base import Derived, Hamiltonian, check_lattice
-from mlphys.hamiltonians.vectors import chosen, coloured, plaquettes, seen_along, wrapped
+from mlphys.hamiltonians.base import Derived, check_lattice, heat_capacity
+from mlphys.hamiltonians.vectors import Directed, coloured, plaquettes, seen_along, wrapped
 from mlphys.lattices import Lattice, chain
-from mlphys.random import generator
 
 
-class U1Gauge(Hamiltonian):
+class U1Gauge(Directed):
     """Compact U(1) gauge theory in two dimensions, S = −β Σ_P cos P, with an angle in [−π, π) on each link.
 
     `lattice` is square; `beta` > 0 is the coupling, absorbed in the action (the temperature is 1). Configurations `x` are
@@ -24,14 +22,12 @@ class U1Gauge(Hamiltonian):
 
     >>> import mlphys as mp
     >>> gauge = mp.U1Gauge(mp.square(8), beta=2.0)
-    >>> gauge.action(gauge.ordered(1)).item(), gauge.observables["charge"](gauge.random(1, seed=3)).item()
-    (-128.0, -3.0)
+    >>> gauge.action(gauge.ordered(1)).item(), gauge.charge(gauge.ordered(1)).item()
+    (-128.0, 0.0)
     """
 
-    rules = ("metropolis", "heat_bath", "overrelaxation")
     temperature = 1.0
-    proposal_width = 2.0
-    continuous = True
+    links = components = (2,)
 
     def __init__(self, lattice: Lattice, beta: float):
         self.lattice = check_lattice(lattice)
@@ -48,7 +44,10 @@ class U1Gauge(Hamiltonian):
             "charge": self.charge,
             "charge2": lambda x: self.charge(x) ** 2,
         }
-        self.derived = {"charge_susceptibility": Derived(lambda beta, q2: q2 / lattice.n_sites, ("charge2", 1))}
+        self.derived = {
+            "charge_susceptibility": Derived(lambda beta, q2: q2 / lattice.n_sites, ("charge2", 1)),
+            "heat_capacity": heat_capacity(lattice.n_sites),
+        }
 
     @property
     def n_updates(self) -> int:
@@ -74,35 +73,9 @@ class U1Gauge(Hamiltonian):
         beside = [seen_along(self.lattice, curl, down) - curl, curl - seen_along(self.lattice, curl, right)]
         return self.beta * torch.stack(beside, -1)
 
-    def check_x(self, x):
-        """`x` as a torch tensor; ValueError unless its shape is `(batch, n_sites, 2)`."""
-        return self._shaped(x, (2,))
-
-    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
-        """Independent uniform link angles, float64 `(batch, n_sites, 2)`."""
-        import torch
-
-        shape = (whole("batch", batch, 1), self.lattice.n_sites, 2)
-        return torch.from_numpy(generator(seed, "start").uniform(-np.pi, np.pi, shape)).to(device)
-
     def ordered(self, batch: int, device: str = "cpu"):
         """Links of the least action: all angles 0."""
         return 0.0 * self.random(batch, 0, device)
-
-    def check_start(self, x, chains: int):
-        """`x` as angles in [−π, π); ValueError unless they are finite, for each of `chains` chains."""
-        x = self.check_x(x).double()
-        if len(x) != chains or not x.isfinite().all():
-            raise ValueError(
-                f"start has {len(x)} configurations: allowed is one of finite angles for each of {chains} chains"
-            )
-        return wrapped(x)
-
-    def kernel(self, rule: str, device: str = "cpu"):
-        """The compiled update `rule` of one link after the other, and its tables."""
-        from mlphys.kernels import vectors
-
-        return chosen(rule, vectors.metropolis_sweeps, vectors.overrelaxation_sweeps, self._tables)
 
     @cached_property
     def _tables(self) -> tuple:

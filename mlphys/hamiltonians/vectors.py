@@ -1,6 +1,6 @@
 """Classical spins that point anywhere on a circle or a sphere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -20,12 +20,64 @@ from mlphys.lattices import Lattice
 from mlphys.random import generator
 
 
-class _Vectors(Hamiltonian):
-    """H = −J Σ_bonds u · u' for unit vectors u: what the models have in common."""
+class Directed(Hamiltonian):
+    """Unit vectors on the sites or links of a lattice, given by angles on a circle unless a model says otherwise.
+
+    `links` is the shape of what stands on a site, () or (directions,), and `components` that of its numbers.
+    """
 
     rules = ("metropolis", "heat_bath", "overrelaxation")
     proposal_width = 2.0
-    dimensions: int
+    continuous = True
+    dimensions, links, components = 2, (), ()  # type: tuple[int, tuple[int, ...], tuple[int, ...]]
+
+    def check_x(self, x):
+        """`x` as a torch tensor; ValueError unless its shape is `(batch, n_sites[, components])`."""
+        return self._shaped(x, self.components)
+
+    def vectors(self, x):
+        """The unit vectors `(batch, n_sites[, links], dimensions)` of configurations `x`, in float64."""
+        import torch
+
+        x = self.check_x(x).double()
+        return torch.stack([x.cos(), x.sin()], -1)
+
+    def configurations(self, u):
+        """The configurations `x` that vectors `(batch, n_sites[, links], dimensions)` point to."""
+        return u[..., 1].atan2(u[..., 0])
+
+    def _directions(self, batch: int, places: int, rng: np.random.Generator, device: str):
+        import torch
+
+        normal = rng.normal(size=(whole("batch", batch, 1), places, *self.links, self.dimensions))
+        return self.configurations(torch.from_numpy(normal)).to(device)
+
+    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
+        """Independent uniform directions, float64."""
+        return self._directions(batch, self.lattice.n_sites, generator(seed, "start"), device)
+
+    def check_start(self, x, chains: int):
+        """`x` in float64; ValueError unless it holds directions for each of `chains` chains."""
+        u = self.vectors(x)
+        if len(u) != chains or not ((u.norm(dim=-1) - 1).abs() < 1e-6).all():
+            raise ValueError(
+                f"start has {len(u)} configurations: allowed is one of finite directions for each of {chains} chains"
+            )
+        return self.configurations(u)
+
+    def kernel(self, rule: str, device: str = "cpu"):
+        """The compiled update `rule` of one variable after the other, and its tables."""
+        from mlphys.kernels import vectors
+
+        return chosen(rule, vectors.metropolis_sweeps, vectors.overrelaxation_sweeps, self._tables)
+
+    @cached_property
+    def _tables(self) -> tuple:
+        raise NotImplementedError
+
+
+class _Spins(Directed):
+    """H = −J Σ_bonds u · u': what the spin models have in common."""
 
     def __init__(self, lattice: Lattice, coupling: float = 1.0):
         self.lattice = check_lattice(lattice)
@@ -38,9 +90,7 @@ class _Vectors(Hamiltonian):
             "m2": lambda x, u, beta: (u.mean(1) ** 2).sum(1),
             "m4": lambda x, u, beta: (u.mean(1) ** 2).sum(1) ** 2,
             "structure_factor": lambda x, u, beta: structure_factor(lattice, u),
-            **self._own_parts(),
         }
-        self.observables = {name: self._observable(part) for name, part in self._parts.items()}
         self.derived = {
             "heat_capacity": heat_capacity(lattice.n_sites),
             "susceptibility": susceptibility(lattice.n_sites),
@@ -48,19 +98,12 @@ class _Vectors(Hamiltonian):
             "correlation_length": correlation_length(lattice),
         }
 
-    def _own_parts(self) -> dict[str, Callable]:
-        return {}
+    @property
+    def observables(self) -> Mapping[str, Callable]:  # type: ignore[override]
+        def of_x(part):
+            return lambda x, beta=None: part(self.check_x(x), self.vectors(x), beta)
 
-    def _observable(self, part: Callable) -> Callable:
-        return lambda x, beta=None: part(self.check_x(x), self.vectors(x), beta)
-
-    def vectors(self, x):
-        """The unit vectors `(batch, n_sites, dimensions)` of configurations `x`, in float64."""
-        raise NotImplementedError
-
-    def configurations(self, u):
-        """The configurations `x` that unit vectors `(batch, n_sites, dimensions)` stand for."""
-        raise NotImplementedError
+        return {name: of_x(part) for name, part in self._parts.items()}
 
     def energy(self, x):
         """Total energy `(batch,)` of configurations `x`, in float64. Raises ValueError when `x` has another shape."""
@@ -77,33 +120,14 @@ class _Vectors(Hamiltonian):
         u, beta = self.vectors(x), torch.as_tensor(state.beta, device=x.device)
         return {name: np.asarray(self._parts[name](x, u, beta).cpu()) for name in names}
 
-    def _directions(self, shape: tuple[int, int], rng: np.random.Generator, device: str):
-        import torch
-
-        u = torch.from_numpy(rng.normal(size=(*shape, self.dimensions)))
-        return self.configurations(u / u.norm(dim=-1, keepdim=True)).to(device)
-
-    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
-        """Independent uniform directions, float64."""
-        return self._directions((whole("batch", batch, 1), self.lattice.n_sites), generator(seed, "start"), device)
-
     def ordered(self, batch: int, device: str = "cpu"):
         """Ground states of the ferromagnet, float64: each configuration has its own direction, always the same ones."""
-        one = self._directions((whole("batch", batch, 1), 1), generator(0, "ordered"), device)
+        one = self._directions(batch, 1, generator(0, "ordered"), device)
         return one.repeat_interleave(self.lattice.n_sites, 1)
 
     def start(self, batch: int, seed: int = 0):
         """Ordered spins for a ferromagnet, random ones otherwise."""
         return self.ordered(batch) if self.coupling > 0 else self.random(batch, seed)
-
-    def check_start(self, x, chains: int):
-        """`x` in float64; ValueError unless it holds directions for each of `chains` chains."""
-        u = self.vectors(x)
-        if len(u) != chains or not ((u.norm(dim=-1) - 1).abs() < 1e-6).all():
-            raise ValueError(
-                f"start has {len(u)} configurations: allowed is one of finite directions for each of {chains} chains"
-            )
-        return self.configurations(u)
 
     @property
     def embeds(self) -> bool:
@@ -113,15 +137,13 @@ class _Vectors(Hamiltonian):
     @cached_property
     def _amplitudes(self) -> np.ndarray:
         """√|J| for each site, with the sign of its sublattice in an antiferromagnet."""
-        if not self.embeds:
-            raise ValueError(f"hamiltonian={self!r} is frustrated and has no embedding: allowed is a bipartite lattice")
-        return np.sqrt(abs(self.coupling)) * (1 - 2 * self.lattice.colours if self.coupling < 0 else np.ones(1))
+        return np.sqrt(abs(self.coupling)) * np.sign(self.coupling) ** self.lattice.colours
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.lattice!r}, coupling={self.coupling})"
 
 
-class XY(_Vectors):
+class XY(_Spins):
     """The XY model, H = −J Σ_bonds cos(θ − θ'), with an angle θ in [−π, π) on each site.
 
     `coupling` J is a number, in units of energy; an antiferromagnet has J < 0. Configurations `x` are angles, float64
@@ -136,25 +158,14 @@ class XY(_Vectors):
     -32.0
     """
 
-    continuous = True
-    dimensions = 2
+    gpu_rules = _Spins.rules
 
-    def _own_parts(self) -> dict[str, Callable]:
-        parts: dict[str, Callable] = {}
-        if self.lattice.name != "triangular":
-            parts["helicity_modulus"] = self._helicity_modulus
-        if self.lattice.name == "square":
-            parts["vortex_density"] = lambda x, u, beta: self.vortices(x).abs().double().mean(1)
-        return parts
-
-    def vectors(self, x):
-        import torch
-
-        x = self.check_x(x).double()
-        return torch.stack([x.cos(), x.sin()], -1)
-
-    def configurations(self, u):
-        return u[..., 1].atan2(u[..., 0])
+    def __init__(self, lattice: Lattice, coupling: float = 1.0):
+        super().__init__(lattice, coupling)
+        if lattice.name != "triangular":
+            self._parts["helicity_modulus"] = self._helicity_modulus
+        if lattice.name == "square":
+            self._parts["vortex_density"] = lambda x, u, beta: self.vortices(x).abs().double().mean(1)
 
     def _helicity_modulus(self, x, u, beta):
         if beta is None:
@@ -182,12 +193,6 @@ class XY(_Vectors):
         u, steps = self.vectors(x), np.array(self.lattice.directions)
         return self.coupling * _cross(u, sum(seen_along(self.lattice, u, step) for step in (*steps, *-steps)))
 
-    def kernel(self, rule: str, device: str = "cpu"):
-        """The compiled update `rule` of one site after the other, and its tables."""
-        from mlphys.kernels import vectors
-
-        return chosen(rule, vectors.metropolis_sweeps, vectors.overrelaxation_sweeps, self._tables)
-
     @cached_property
     def _tables(self) -> tuple:
         return (*coloured(self.lattice.neighbours, self.lattice.colours), False, self.coupling)
@@ -197,7 +202,7 @@ class XY(_Vectors):
         return self._amplitudes * np.cos(x - axis), lambda sites: np.where(sites, (2 * axis - x) % (2 * np.pi) - np.pi, x)
 
 
-class Heisenberg(_Vectors):
+class Heisenberg(_Spins):
     """The classical Heisenberg model, H = −J Σ_bonds S · S', with a unit vector S on each site.
 
     `coupling` J is a number, in units of energy; an antiferromagnet has J < 0. Configurations `x` are float64
@@ -210,11 +215,8 @@ class Heisenberg(_Vectors):
     -192.0
     """
 
-    dimensions = 3
-
-    def check_x(self, x):
-        """`x` as a torch tensor; ValueError unless its shape is `(batch, n_sites, 3)`."""
-        return self._shaped(x, (3,))
+    continuous = False
+    dimensions, components = 3, (3,)
 
     def vectors(self, x):
         return self.check_x(x).double()
