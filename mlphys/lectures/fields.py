@@ -15,6 +15,7 @@ from mlphys.lectures.fields_experiments import (
     FIELD_SAMPLERS,
     RANKED,
     SPIN_SAMPLERS,
+    efficiency,
     extrapolate,
     force_temperature,
     helicity_scan,
@@ -35,6 +36,7 @@ __all__ = [
     "KOSTERLITZ_THOULESS",
     "PUBLISHED",
     "app",
+    "efficiency",
     "exercises",
     "extrapolate",
     "field_app",
@@ -86,10 +88,10 @@ class Sizes:
     yard_samples: int
 
 
-_STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+_STEPS = (0.08, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32)
 _SIZES = {
-    "ci": Sizes(32, 16, (8, 16), 200, 300, (8, 16), 300, 300, 500, 16, _STEPS[::2], 200, 200, 500, 16, 400),
-    "lecture": Sizes(64, 32, (8, 16, 32), 400, 1500, (8, 16, 32), 2000, 2000, 1000, 32, _STEPS, 300, 800, 2000, 32, 1000),
+    "ci": Sizes(32, 16, (8, 16), 150, 300, (16, 32), 100, 200, 500, 16, _STEPS[1::2], 200, 100, 400, 16, 400),
+    "lecture": Sizes(64, 32, (8, 16, 32), 300, 800, (8, 16, 32), 600, 800, 1000, 32, _STEPS, 300, 500, 1000, 32, 600),
     "full": Sizes(
         128, 64, (8, 16, 32, 64), 2000, 10000, (8, 16, 32, 64), 10000, 10000, 10000, 64, _STEPS, 1000, 4000, 10000, 64, 5000
     ),
