@@ -22,22 +22,20 @@ def test_energy_agrees_with_the_exact_twin(model, sampler):
 
 
 def estimate(sampler, temperature, error):
-    """The mean energy of chains just long enough for `error`; a short run of another seed says how long that is."""
+    """The mean energy of a run long enough for `error`; each run, of a seed of its own, says how long the next must be."""
     tempered = isinstance(sampler, mp.Tempering)
-    chains = CHAINS // len(LADDER) if tempered else CHAINS
-
-    def run(samples, seed):
-        at = None if tempered else temperature
-        chain = mp.run(sampler, samples, at, chains, seed, burn_in=300, observe=("energy",))
-        return chain.estimate("energy", temperature)
-
-    try:
-        pilot = run(PILOT, 1)
-    except mp.ChainTooShort as short:
-        pilot = short.estimate
-    samples = math.ceil(max(500, 1.2 * PILOT * (pilot.error / error) ** 2, 70 * pilot.tau))
-    assert samples < MOST, f"{samples} samples of {chains} chains are more than a test may take"
-    return run(samples, 2)
+    chains, samples, seed = CHAINS // len(LADDER) if tempered else CHAINS, PILOT, 1
+    while samples < MOST:
+        chain = mp.run(sampler, samples, None if tempered else temperature, chains, seed, burn_in=300, observe=("energy",))
+        try:
+            energy = chain.estimate("energy", temperature)
+            if energy.error < error:
+                return energy
+        except mp.ChainTooShort as short:
+            energy = short.estimate
+        samples = math.ceil(max(1.2 * samples * (energy.error / error) ** 2, 70 * energy.tau))
+        seed += 1
+    raise AssertionError(f"{samples} samples of {chains} chains are more than a test may take")
 
 
 @pytest.mark.parametrize("model, sampler", [(m, s) for m, s in PAIRS if s not in CASES[m].valid])
