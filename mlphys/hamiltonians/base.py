@@ -30,7 +30,8 @@ class Hamiltonian:
 
     `temperature` is None for a model whose temperature the user chooses, and 1 for an action, which has β absorbed.
     `proposal_width` is the first width of a Metropolis proposal, None where there is nothing to choose.
-    `continuous` says whether x are real numbers without a constraint, which have a `force`.
+    `gpu_rules` are those of its rules that run on a GPU as well. `continuous` says whether x are real numbers without a
+    constraint, which have a `force`.
     """
 
     lattice: Lattice
@@ -38,6 +39,7 @@ class Hamiltonian:
     derived: Mapping[str, Derived] = {}
     temperature: float | None = None
     rules: tuple[str, ...] = ()
+    gpu_rules: tuple[str, ...] = ()
     proposal_width: float | None = None
     continuous = False
 

@@ -35,7 +35,7 @@ class Phi4(Hamiltonian):
     -10.666667
     """
 
-    rules = ("metropolis", "heat_bath", "overrelaxation")
+    rules = gpu_rules = ("metropolis", "heat_bath", "overrelaxation")
     temperature = 1.0
     continuous = True
     embedding_is_ergodic = False  # it turns signs alone

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from mlphys.checks import whole
-from mlphys.configurations import Replicas, Strips
+from mlphys.configurations import Replicas, Sites, Strips
 from mlphys.hamiltonians.base import Hamiltonian, binder, check_lattice, heat_capacity, susceptibility
 from mlphys.lattices import Lattice
 from mlphys.random import generator
@@ -51,6 +51,10 @@ class Ising(Hamiltonian):
     @property
     def uniform_field(self) -> bool:
         return isinstance(self.field, float)
+
+    @property
+    def gpu_rules(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.rules if self.uniform and self.uniform_field else ()
 
     @property
     def without_field(self) -> bool:
@@ -139,7 +143,7 @@ class Ising(Hamiltonian):
 
     def measure(self, state, names) -> dict[str, np.ndarray]:
         """The named observables of each chain of a `State`, counted by compiled kernels."""
-        if not set(names) <= set(self.observables):
+        if not set(names) <= set(self.observables) or (state.device != "cpu" and isinstance(state.configuration, Sites)):
             return super().measure(state, names)
         energy, m = self._energy_and_magnetisation(state.configuration)
         values = {"energy": energy, "magnetisation": m, "abs_magnetisation": np.abs(m), "m2": m**2, "m4": m**4}

@@ -108,25 +108,37 @@ def heat_bath_sweeps(spins, neighbours, couplings, fields, order, betas, chains,
 @njit(cache=True, nogil=True)
 def metropolis_sweeps_uniform(spins, neighbours, coupling, field, order, betas, chains, seed, first_sweep, sweeps):
     """`metropolis_sweeps` for one coupling and one field, from a table of probabilities: the same decisions."""
-    degree = neighbours.shape[1]
-    table = np.empty((len(spins), 4 * degree + 2), np.uint64)
-    for row in range(len(spins)):
-        for column in range(4 * degree + 2):
-            cost = 2.0 * (2 * (column % 2) - 1) * (coupling * (column // 2 - degree) + field)
-            table[row, column] = _threshold(np.exp(-betas[row] * max(cost, 0.0)))
+    table = metropolis_table(neighbours.shape[1], coupling, field, betas)
     return _tabulated_sweeps(spins, neighbours, table, False, order, chains, seed, first_sweep, sweeps)
 
 
 @njit(cache=True, nogil=True)
 def heat_bath_sweeps_uniform(spins, neighbours, coupling, field, order, betas, chains, seed, first_sweep, sweeps):
     """`heat_bath_sweeps` for one coupling and one field, from a table of probabilities: the same decisions."""
-    degree = neighbours.shape[1]
-    table = np.empty((len(spins), 4 * degree + 2), np.uint64)
-    for row in range(len(spins)):
+    table = heat_bath_table(neighbours.shape[1], coupling, field, betas)
+    return _tabulated_sweeps(spins, neighbours, table, True, order, chains, seed, first_sweep, sweeps)
+
+
+@njit(nogil=True)
+def metropolis_table(degree, coupling, field, betas):
+    """Thresholds `(chains, 4 degree + 2)` for `_tabulated_sweeps`."""
+    table = np.empty((len(betas), 4 * degree + 2), np.uint64)
+    for row in range(len(betas)):
+        for column in range(4 * degree + 2):
+            cost = 2.0 * (2 * (column % 2) - 1) * (coupling * (column // 2 - degree) + field)
+            table[row, column] = _threshold(np.exp(-betas[row] * max(cost, 0.0)))
+    return table
+
+
+@njit(nogil=True)
+def heat_bath_table(degree, coupling, field, betas):
+    """Thresholds `(chains, 4 degree + 2)` for `_tabulated_sweeps`."""
+    table = np.empty((len(betas), 4 * degree + 2), np.uint64)
+    for row in range(len(betas)):
         for column in range(4 * degree + 2):
             local_field = coupling * (column // 2 - degree) + field
             table[row, column] = _threshold(1.0 / (1.0 + np.exp(-2.0 * betas[row] * local_field)))
-    return _tabulated_sweeps(spins, neighbours, table, True, order, chains, seed, first_sweep, sweeps)
+    return table
 
 
 @njit(inline="always")

@@ -10,6 +10,8 @@ Tables: `near[p]`, the places of the neighbours of place p (or the six links of 
 the site at place p, whose Philox words it draws, `starts` the first place of every colour.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -21,6 +23,7 @@ _SIN = tuple((-1) ** k / _FACTORIALS[2 * k + 1] for k in range(8))
 _COS = tuple((-1) ** k / _FACTORIALS[2 * k] for k in range(9))
 _ATAN = tuple((-1) ** k / (2 * k + 1) for k in range(12))
 _EXP = tuple(1 / _FACTORIALS[k] for k in range(12))
+_ROUNDER = 1.5 * 2.0**52  # added and taken away again, it leaves a whole number
 
 
 @njit(inline="always")
@@ -45,8 +48,8 @@ def cos_sin(angle):
 def angle_of(cosine, sine):
     """The angle in [−π, π) of a vector that is not zero, from the tangent of its fourth part; errors below 1e-15."""
     large, small = max(abs(cosine), abs(sine)), min(abs(cosine), abs(sine))
-    tangent = small / (large + np.sqrt(large * large + small * small))
-    tangent = tangent / (1.0 + np.sqrt(1.0 + tangent * tangent))
+    tangent = small / (large + math.sqrt(large * large + small * small))
+    tangent = tangent / (1.0 + math.sqrt(1.0 + tangent * tangent))
     square = tangent * tangent
     angle = 0.0
     for k in range(11, -1, -1):
@@ -61,7 +64,7 @@ def angle_of(cosine, sine):
 @njit(inline="always")
 def wrapped(angle):
     """The angle moved to [−π, π] by whole turns."""
-    return angle - 2.0 * np.pi * np.floor(angle / (2.0 * np.pi) + 0.5)
+    return angle - 2.0 * np.pi * ((angle / (2.0 * np.pi) + _ROUNDER) - _ROUNDER)
 
 
 @njit(inline="always")
@@ -83,8 +86,8 @@ def von_mises_try(word, other, kappa):
     The envelope is a wrapped Cauchy distribution, tan(θ/2) being a Cauchy number, without cancellation at any κ ≥ 0.
     Best and Fisher 1979, 10.2307/2346732.
     """
-    square = 0.5 + 0.5 * np.sqrt(1.0 + 4.0 * kappa * kappa)
-    scale, least = np.sqrt(square) / (square + kappa), square / (square + kappa)
+    square = 0.5 + 0.5 * math.sqrt(1.0 + 4.0 * kappa * kappa)
+    scale, least = math.sqrt(square) / (square + kappa), square / (square + kappa)
     c, s = _cos_sin_small(0.25 * np.pi * (2.0 * unit(word) - 1.0))
     c, s = max(c * c - s * s, 1e-100), 2.0 * scale * c * s
     cost = least + 2.0 * kappa * s * s / (c * c + s * s)
@@ -94,7 +97,7 @@ def von_mises_try(word, other, kappa):
 @njit(inline="always")
 def turned(cosine, sine, half_tangent):
     """The direction of the vector (cosine, sine), (1, 0) if that is zero, turned by an angle of given tan(angle/2)."""
-    length = np.sqrt(cosine * cosine + sine * sine)
+    length = math.sqrt(cosine * cosine + sine * sine)
     cosine = cosine / length if length > 0.0 else 1.0
     sine = sine / length if length > 0.0 else 0.0
     share = 2.0 / (1.0 + half_tangent * half_tangent)

@@ -1,5 +1,7 @@
 """Updates of one site after the other: Metropolis, heat bath, overrelaxation; on packed spins where the model allows."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ class _SingleSite(Sampler):
                 self.kind = next((kind for kind in (Strips, Replicas) if kind.fits(hamiltonian.lattice.shape)), Sites)
 
     def runs_on(self, device: str) -> bool:
-        return device == "cpu" or self.kind is not Sites
+        return device == "cpu" or self.rule in self.hamiltonian.gpu_rules
 
     def adopt(self, state: State) -> None:
         device = state.device
@@ -81,16 +83,27 @@ class _SingleSite(Sampler):
         return Info()
 
     def _sites_step(self, state: State, sweeps: int) -> Info:
-        kernel, tables = self.hamiltonian.kernel(self.rule)
         x = state.configuration.spins()
         by_chain = (*self._widths(state), state.beta, np.arange(state.chains))
         counters = (np.uint64(spawn(state.seed, self.rule)), np.int64(state.sweep), sweeps)
+        if state.device == "cuda":
+            return Info(flipped=self._gpu_kernel(x, *by_chain, *counters))
+        kernel, tables = self.hamiltonian.kernel(self.rule)
 
         def sweep_slice(x, *by_chain):
             return kernel(x, *tables, *self.options, *by_chain, *counters)
 
         changed = over_chains(sweep_slice, (x, *by_chain), seconds=x.size * sweeps * 1e-8)
         return Info(flipped=changed)
+
+    @cached_property
+    def _gpu_kernel(self) -> Callable:
+        """The update on the GPU, with its tables there."""
+        from mlphys.kernels.cuda_sites import TWINS
+
+        kernel, tables = self.hamiltonian.kernel(self.rule)
+        starts = np.cumsum([0, *np.bincount(self.hamiltonian.lattice.colours)])
+        return TWINS[kernel](starts, *tables, *self.options)
 
     # What the rule takes beside the model's tables: one for all chains, and one for each.
     options: tuple = ()
