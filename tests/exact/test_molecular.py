@@ -92,7 +92,7 @@ def test_torch_on_any_model_with_a_force(make):
 def test_the_mean_of_exp_minus_delta_h_is_one(case, integrator):
     """Creutz 1988: what reversibility and volume together promise."""
     model, temperature, *_ = CASES[case]
-    sampler = mp.HMC(model, integrator=integrator, steps=5)
+    sampler = mp.HMC(model, integrator=integrator, steps=5, target_acceptance=0.8, jitter=0.0)
     state = mp.run(sampler, 1, temperature, 512, seed=6, burn_in=200, observe=("energy",)).state
     infos = [sampler.step(state) for _ in range(60)]
     weights = np.exp([info.log_target_change + info.log_proposal_ratio for info in infos])
@@ -159,7 +159,7 @@ class Stale(mp.HMC):
 
 @pytest.mark.parametrize("broken", [mp.HMC, Unrejecting, Weightless, Stale])
 def test_broken_variants_are_rejected(broken):
-    sampler = broken(RING, step_size=0.5, steps=3)
+    sampler = broken(RING, step_size=0.5, steps=3, jitter=0.2)
     sampler._compiled = None
     chain = mp.run(sampler, 200, chains=2000, seed=9, thin=2, observe=("phi2",))
     # Each chain's mean stands for itself, whatever its autocorrelation.
