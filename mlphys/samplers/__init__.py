@@ -25,3 +25,6 @@ def warm() -> None:
             state.configuration.spins()
     tempering = mp.Tempering(mp.Metropolis(models[-1]), [1.0, 2.0])
     tempering.step(tempering.init(seed=0))
+    # One kernel for all fields.
+    hmc = mp.HMC(mp.Phi4(square, mass2=1.0, coupling=1.0))
+    hmc.step(hmc.init(chains=2, seed=0))

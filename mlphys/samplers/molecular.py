@@ -180,14 +180,12 @@ def _quantile(probability: float) -> float:
 class HMC(_Molecular):
     """Hybrid (Hamiltonian) Monte Carlo: momenta drawn afresh, a trajectory of `steps` steps, accept or reject.
 
-    `integrator` is "leapfrog" or "minimum_norm", whose steps take two forces each and allow more than twice the length. Both
-    are reversible, of second order and keep the volume. Without `step_size` ε (one positive number), or with a
-    `target_acceptance` beside it, ε is tuned in the burn-in of `run` for all chains of one temperature and frozen then; each
-    state has its own (`step_sizes`). The cost of independent samples is least at an acceptance of 0.65 for long
-    trajectories of any integrator of second order, in high dimensions; the default is that for leapfrog, and 0.8 for
-    minimum norm, whose error of second order is so small that it behaves like one of fourth order.
-    Every trajectory draws its ε from (1 ± `jitter`) of the tuned one: with a fixed length a harmonic mode whose period fits
-    into it comes back to where it was, and is never sampled. Energies keep one factor: the weight is exp(−βE − p²/2).
+    `integrator` is "leapfrog" or "minimum_norm", whose steps take two forces each and may be more than twice as long; both
+    are reversible, of second order, and keep the volume. Without `step_size` ε, or with a `target_acceptance` beside it, ε
+    is tuned in the burn-in of `run`, alike for all chains at one temperature (`step_sizes`), and frozen then. Independent
+    samples cost least at an acceptance of 0.65 for integrators of second order, the target of leapfrog; that of minimum
+    norm is 0.8, since its error of second order is so small that it behaves like one of fourth order. Every trajectory draws
+    its ε from (1 ± `jitter`) of that one: after a fixed time a mode whose period fits is back where it was, never sampled.
     Raises ValueError for models without a force, such as Ising and Heisenberg, and for bad arguments.
     Source: Duane et al. 1987 (10.1016/0370-2693(87)91197-X); acceptance: Beskos et al. 2013 (10.3150/12-BEJ414); minimum
     norm: Omelyan, Mryglod, Folk 2003 (10.1016/S0010-4655(02)00754-3), Takaishi and de Forcrand 2006
