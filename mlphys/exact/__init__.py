@@ -1,6 +1,6 @@
 """Exact twins: what a simulation must reproduce within its error bars."""
 
-from mlphys.exact.discrete import Transition, as_ising, discrete_torus, potts_transition
+from mlphys.exact.discrete import Transition, discrete_torus, potts_transition
 from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
 from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import glass_torus, spin_glass_ground_energy
@@ -20,7 +20,6 @@ __all__ = [
     "TRIANGULAR_CRITICAL_TEMPERATURE",
     "Exact",
     "Transition",
-    "as_ising",
     "discrete_torus",
     "distribution",
     "enumerate_states",

@@ -1,4 +1,4 @@
-"""Exact values of Potts and clock models: transfer matrices of narrow tori, reductions to Ising, Baxter's transition."""
+"""Exact values of Potts and clock models: transfer matrices of narrow tori, the transition of Potts models."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlphys.checks import whole
-from mlphys.exact.ising import kaufman
 from mlphys.exact.values import Exact, plain, positive
 
 MOST_ROWS = 4096
@@ -105,38 +104,3 @@ def _trace(pair: np.ndarray, inside: np.ndarray, across: int, along: int, beta: 
         log_scale += np.log(scale)
     z, first, second = q * np.trace(paths, axis1=1, axis2=2)
     return float(np.log(z) + log_scale), float(-first / z), float(second / z - (first / z) ** 2)
-
-
-def is_ising(hamiltonian: Any) -> bool:
-    """Whether `as_ising` takes a Potts or clock model."""
-    lattice = hamiltonian.lattice
-    return lattice.name == "square" and bool(_copies(hamiltonian)) and (hamiltonian.coupling >= 0 or lattice.bipartite)
-
-
-def as_ising(hamiltonian: Any, temperature: ArrayLike) -> Exact:
-    """Energy and heat capacity of models that are Ising models in disguise, on a square torus of any size.
-
-    These are q = 2, and the clock of q = 4, which is two Ising models of half the coupling. temperature: > 0, scalar or
-    array. Raises ValueError for other models. Source: Suzuki 1967 (10.1143/PTP.37.770).
-
-    >>> import mlphys as mp
-    >>> print(f"{as_ising(mp.Clock(mp.square(64), q=4), 1.0).energy:.6f}")
-    -1.745565
-    """
-    if not is_ising(hamiltonian):
-        raise ValueError(
-            f"hamiltonian={hamiltonian!r} is no Ising model: allowed are q = 2 and the clock of q = 4, on square"
-        )
-    copies = _copies(hamiltonian)
-    # The energies of equal and of opposite neighbours: an Ising coupling about their mean.
-    equal, opposite = hamiltonian.pair_energy[0, [0, hamiltonian.q // 2]]
-    rows, columns = hamiltonian.lattice.shape
-    ising = kaufman(rows, columns, temperature, (opposite - equal) / 2 / copies)
-    return Exact(copies * ising.energy + (opposite + equal), copies * ising.heat_capacity)
-
-
-def _copies(hamiltonian: Any) -> int:
-    """Independent Ising models that make up this one: 0 where there are none."""
-    from mlphys.hamiltonians.discrete import Clock
-
-    return 1 if hamiltonian.q == 2 else 2 if hamiltonian.q == 4 and isinstance(hamiltonian, Clock) else 0

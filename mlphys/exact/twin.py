@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mlphys.exact.discrete import MOST_ROWS, as_ising, discrete_torus, is_ising, is_narrow
+from mlphys.exact.discrete import MOST_ROWS, discrete_torus, is_narrow
 from mlphys.exact.enumeration import enumerable, enumeration
 from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
@@ -34,8 +34,6 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     if isinstance(hamiltonian, Ising | Potts | Clock) and enumerable(hamiltonian):
         return enumeration(hamiltonian, temperature)
     if isinstance(hamiltonian, Potts | Clock):
-        if is_ising(hamiltonian):
-            return as_ising(hamiltonian, temperature)
         if is_narrow(hamiltonian):
             return discrete_torus(hamiltonian, temperature)
     if isinstance(hamiltonian, Ising):

@@ -1,71 +1,41 @@
 """Models of spins with q values: Potts and clock."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 
 from mlphys import checks
-from mlphys.exact.values import finite
-from mlphys.hamiltonians.base import (
-    Hamiltonian,
-    binder,
-    check_lattice,
-    correlation_length,
-    heat_capacity,
-    structure_factor,
-    susceptibility,
-)
-from mlphys.hamiltonians.vectors import XY
+from mlphys.hamiltonians.vectors import XY, _Spins
 from mlphys.lattices import Lattice
 from mlphys.random import generator
 
 MOST_VALUES = 64
 
 
-class _Discrete(Hamiltonian):
+class _Discrete(_Spins):
     """Values 0 … q − 1 on the sites, an energy for each pair of neighbouring values and a vector for each value.
 
-    `pair_energy` is `(q, q)`; `vectors` `(q, components)` are unit vectors that add up to zero, and their mean over the
+    `pair_energy` is `(q, q)`; `table` `(q, components)` holds unit vectors that add up to zero, and their mean over the
     sites is the order parameter.
     """
 
-    rules = ("metropolis", "heat_bath")
+    rules = ("metropolis", "heat_bath")  # type: ignore[assignment]
+    proposal_width = None  # type: ignore[assignment]
+    continuous = False
     pair_energy: np.ndarray
-    vectors: np.ndarray
-    observables: dict[str, Callable]
+    table: np.ndarray
 
     def __init__(self, lattice: Lattice, q: int, coupling: float = 1.0):
-        self.lattice = check_lattice(lattice)
+        super().__init__(lattice, coupling)
         self.q = checks.whole("q", q, 2)
         if self.q > MOST_VALUES:
             raise ValueError(f"q={q!r} is not allowed: it must be from 2 to {MOST_VALUES}")
-        self.coupling = finite("coupling", coupling)
         self.values = range(self.q)
-        self.observables = {
-            "energy": lambda x: self.energy(x) / lattice.n_sites,
-            "magnetisation": lambda x: self._order(x)[:, 0],
-            "abs_magnetisation": lambda x: self._order(x).norm(dim=1),
-            "m2": lambda x: (self._order(x) ** 2).sum(1),
-            "m4": lambda x: (self._order(x) ** 2).sum(1) ** 2,
-            "structure_factor": lambda x: structure_factor(lattice, self._vectors(x)),
-        }
-        self.derived = {
-            "heat_capacity": heat_capacity(lattice.n_sites),
-            "susceptibility": susceptibility(lattice.n_sites),
-            "binder": binder(),
-            "correlation_length": correlation_length(lattice),
-        }
+        self._parts["energy"] = lambda x, u, beta: self.energy(x) / lattice.n_sites
 
-    def _vectors(self, x):
-        """The vector on every site, float64 `(batch, n_sites, components)`."""
+    def vectors(self, x):
+        """The vector on every site `(batch, n_sites, components)`, in float64."""
         import torch
 
-        return torch.from_numpy(self.vectors).to(self.check_x(x).device)[self.check_x(x).long()]
-
-    def _order(self, x):
-        """The mean vector `(batch, components)`."""
-        return self._vectors(x).mean(1)
+        return torch.from_numpy(self.table).to(self.check_x(x).device)[self.check_x(x).long()]
 
     def energy(self, x):
         """Total energy `(batch,)` of values `(batch, n_sites)`, in float64; ValueError when `x` has another shape."""
@@ -78,19 +48,18 @@ class _Discrete(Hamiltonian):
     def measure(self, state, names) -> dict[str, np.ndarray]:
         """The named observables of each chain of a `State`, counted by a compiled kernel where that is possible."""
         counted = self._counted(state.configuration.spins()) if state.device == "cpu" else {}
-        return {name: counted[name] if name in counted else self._observed(name, state) for name in names}
+        rest = [name for name in names if name not in counted]
+        found = counted | (super().measure(state, rest) if rest else {})
+        return {name: found[name] for name in names}
 
     def _counted(self, x: np.ndarray) -> dict[str, np.ndarray]:
         from mlphys.kernels import discrete
 
         energy, counts = discrete.energies_and_counts(x, self.lattice.neighbours, self.pair_energy)
-        order = counts @ self.vectors / self.lattice.n_sites
+        order = counts @ self.table / self.lattice.n_sites
         m2 = (order**2).sum(1)
         moments = {"magnetisation": order[:, 0], "abs_magnetisation": np.sqrt(m2), "m2": m2, "m4": m2**2}
         return {"energy": energy / self.lattice.n_sites, **moments}
-
-    def _observed(self, name: str, state) -> np.ndarray:
-        return np.asarray(self.observables[name](state.x).cpu())
 
     def random(self, batch: int, seed: int = 0, device: str = "cpu"):
         """Independent random values, int8 `(batch, n_sites)`."""
@@ -106,10 +75,6 @@ class _Discrete(Hamiltonian):
         values = torch.arange(checks.whole("batch", batch, 1), device=device) % self.q
         return values.char()[:, None].repeat(1, self.lattice.n_sites)
 
-    def start(self, batch: int, seed: int = 0):
-        """Ordered for a ferromagnet, random otherwise, int8 `(batch, n_sites)`."""
-        return self.ordered(batch) if self.coupling > 0 else self.random(batch, seed)
-
     def check_start(self, x, chains: int):
         """`x` as int8 values; ValueError unless its shape is `(chains, n_sites)` and all are whole, from 0 to q − 1."""
         x = self.check_x(x)
@@ -119,23 +84,15 @@ class _Discrete(Hamiltonian):
             raise ValueError(f"start has entries other than the whole numbers from 0 to q - 1 = {self.q - 1}")
         return x.char()
 
-    def kernel(self, rule: str, device: str = "cpu"):
+    def kernel(self, rule: str):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import discrete
 
         return getattr(discrete, f"{rule}_sweeps"), (self.lattice.neighbours, self.pair_energy, self.lattice.update_order)
 
-    @property
-    def embeds(self) -> bool:
-        """Whether clusters can be built: for ferromagnets, and for antiferromagnets on lattices of two colours."""
-        return self.coupling >= 0 or self.lattice.bipartite
-
     def _embedded(self, x: np.ndarray, projections: np.ndarray) -> np.ndarray:
         """Ising variables `(chains, n_sites)` from the number of each value, `projections` `(chains, q)`."""
-        if not self.embeds:
-            raise ValueError(f"coupling={self.coupling!r} has no clusters on {self.lattice!r}: allowed is a positive one")
-        a = np.sqrt(abs(self.coupling)) * np.take_along_axis(projections, x.astype(np.int64), axis=1)
-        return a if self.coupling >= 0 else a * np.where(self.lattice.colours % 2, -1.0, 1.0)
+        return self._amplitudes * np.take_along_axis(projections, x.astype(np.int64), axis=1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.lattice!r}, q={self.q}, coupling={self.coupling})"
@@ -160,7 +117,7 @@ class Potts(_Discrete):
         self.pair_energy = -self.coupling * np.eye(q)
         # Corners of a simplex, from their scalar products 1 and −1/(q − 1): the first along the first axis.
         corners = np.linalg.cholesky((q * np.eye(q - 1) - 1) / (q - 1))
-        self.vectors = np.vstack([corners, -corners.sum(0)])
+        self.table = np.vstack([corners, -corners.sum(0)])
 
     def embedding(self, x: np.ndarray, rng: np.random.Generator):
         """Two values drawn for each chain are exchanged: a = ±√(J/2) on their sites, 0 elsewhere."""
@@ -195,20 +152,10 @@ class Clock(_Discrete):
         super().__init__(lattice, q, coupling)
         angles = 2 * np.pi * np.arange(q) / q
         self.pair_energy = -self.coupling * np.cos(angles[:, None] - angles)
-        self.vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        self._xy = XY(lattice, coupling)
-        for name in {"helicity_modulus", "vortex_density"} & set(self._xy.observables):
-            self.observables[name] = partial(self._of_angles, name)
-
-    def _of_angles(self, name: str, x, beta=None):
-        return self._xy.observables[name](self.check_x(x) * (2 * np.pi / self.q), beta)
-
-    def _observed(self, name: str, state) -> np.ndarray:
-        if name != "helicity_modulus":
-            return super()._observed(name, state)
-        import torch
-
-        return np.asarray(self.observables[name](state.x, torch.as_tensor(state.beta, device=state.x.device)).cpu())
+        self.table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        for name, part in XY(lattice, coupling)._parts.items():
+            if name not in self._parts:  # helicity modulus and vortices
+                self._parts[name] = lambda x, u, beta, part=part: part(2 * np.pi / q * x, u, beta)
 
     def embedding(self, x: np.ndarray, rng: np.random.Generator):
         """A reflection s → m − s drawn for each chain: a = √J sin(2πs/q − πm/q)."""
