@@ -197,18 +197,17 @@ def app(size: str | None = None) -> App:
         rows=chosen.spins,
         label="spins of the XY model",
         marked=("vortex", "antivortex"),
-        caption="colour: direction of the spin",
+        caption="direction",
+        size=360,
     )
     readouts = Readouts(
         "sweeps",
         *QUANTITIES,
         "force_temperature",
         units={"energy": "J", "helicity_modulus": "J", "force_temperature": "J"},
-        labels={"force_temperature": "temperature from forces"},
+        labels={"helicity_modulus": "stiffness Υ", "vortex_density": "vortices", "force_temperature": "T from forces"},
     )
-    curve = Plot(
-        x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature", legend="top right"
-    )
+    curve = Plot(x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature")
     history = Plot(x="time (frames)", y="Υ and e (J)", label="history of helicity modulus and energy")
     grid = np.linspace(0.3, 1.6, 80)
     visited: dict[tuple[str, int, float], Estimate] = {}
@@ -233,7 +232,7 @@ def app(size: str | None = None) -> App:
         quantity, side = knobs.quantity.replace(" ", "_"), live.side
         traces = []
         if quantity == "helicity_modulus":
-            traces.append(line(grid, 2 * grid / np.pi, name="2T/π: the jump ends here", dash="dash"))
+            traces.append(line(grid, 2 * grid / np.pi, name="2T/π, where the jump ends", dash="dash"))
         if quantity == "energy":
             traces.append(line(grid, grid / 2 - 2, name="spin waves, −2 + T/2", dash="dash"))
         if side in PUBLISHED.get(quantity, {}):
@@ -326,11 +325,11 @@ def field_app(size: str | None = None) -> App:
         sampler=Choice(list(FIELD_SAMPLERS), "heat bath", label="sampler"),
         sweeps=Choice(["1", "4", "16", "64"], "4", label="sweeps per frame"),
     )
-    view = LatticeView(rows=chosen.field, label="the field φ", caption="field φ")
+    view = LatticeView(rows=chosen.field, label="the field φ", caption="field φ", size=360)
     names = ("abs_magnetisation", "phi2", "action", "identity")
     labels = {"abs_magnetisation": "⟨|M|⟩", "phi2": "⟨φ²⟩", "action": "action ⟨S⟩/V", "identity": "identity ⟨φ ∂S/∂φ⟩/V"}
     readouts = Readouts("sweeps", *names, labels=labels)
-    peaks = Plot(x="mean field M", y="probability density", label="distribution of the mean field", legend="top right")
+    peaks = Plot(x="mean field M", y="probability density", label="distribution of the mean field")
     history = Plot(x="time (frames)", y="mean field M", label="history of the mean field")
     edges = np.linspace(-3, 3, 61)
     live: Live

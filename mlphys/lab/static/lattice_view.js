@@ -41,7 +41,7 @@ function stamp(positive, radius) {
 // The wheel as a ring on which each direction stands where it points, or a bar from low to high.
 function drawLegend(canvas, legend, palette) {
   const screen = window.devicePixelRatio || 1;
-  const [width, height] = legend.kind === "wheel" ? [58, 58] : [180, 14];
+  const [width, height] = legend.kind === "wheel" ? [46, 46] : [160, 14];
   canvas.width = width * screen;
   canvas.height = height * screen;
   canvas.style.width = `${width}px`;
@@ -52,9 +52,9 @@ function drawLegend(canvas, legend, palette) {
     pen.fillStyle = pen.strokeStyle = colour;
     if (legend.kind === "wheel") {
       const [from, to] = [k, k + 1.5].map((step) => (-2 * Math.PI * step) / palette.length);
-      pen.lineWidth = 13;
+      pen.lineWidth = 11;
       pen.beginPath();
-      pen.arc(width / 2, height / 2, width / 2 - 7, from, to, true);
+      pen.arc(width / 2, height / 2, width / 2 - 6, from, to, true);
       pen.stroke();
     } else {
       pen.fillRect((k * width) / palette.length, 0, width / palette.length + 1, height);
@@ -72,7 +72,7 @@ function render({ model, el }) {
   const picture = make("div", {}, canvas, above);
   const key = make("div", { class: "mlphys-legend", "aria-hidden": "true" });
   const caption = make("figcaption", { "aria-hidden": "true" });
-  const below = make("div", { class: "mlphys-below" }, key, caption);
+  const below = make("div", { class: "mlphys-below" }, caption, key);
   const figure = make("figure", { class: "mlphys-lattice" }, picture, below);
   el.append(figure);
   const sites = document.createElement("canvas");
