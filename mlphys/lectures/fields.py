@@ -43,6 +43,8 @@ __all__ = [
     "force_temperature",
     "helicity_scan",
     "langevin_bias",
+    "look_at_field",
+    "look_at_spins",
     "sizes",
     "step_sizes",
     "tempering",

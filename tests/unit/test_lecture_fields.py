@@ -1,8 +1,14 @@
 """Lecture 02: of each exercise the stub fails, the solution passes, usual mistakes are told apart; apps; experiments."""
 
-import numpy as np
-import pytest
+import subprocess
+import sys
 
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import mlphys as mp
 from mlphys.lectures import fields as lecture
 
 
@@ -74,3 +80,87 @@ def test_usual_mistakes_are_told_apart(name):
 
 def test_every_exercise_has_its_mistakes():
     assert set(MISTAKES) == set(lecture.exercises)
+
+
+@pytest.mark.parametrize("make", [lecture.app, lecture.field_app])
+def test_apps_run_stop_and_close(make):
+    app = make("ci")
+    app.player.step_once()
+    app.player.start()
+    app.player.stop()
+    assert app.player.steps >= 1 and not app.player.message
+    app.close()
+
+
+def test_opening_the_apps_takes_neither_torch_nor_pandas():
+    code = (
+        "import sys; from mlphys.lectures import fields; fields.app('ci').close(); fields.field_app('ci').close(); "
+        "print([name for name in ('torch', 'pandas', 'plotly') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_live_numbers_are_those_of_the_models():
+    random, lattice = np.random.default_rng(1), mp.square(8)
+    xy, field = mp.XY(lattice), mp.Phi4.from_kappa(lattice, 0.25, 0.022)
+    angles, phi = random.uniform(-9, 9, (8, 8)), random.normal(size=(8, 8))
+    x, beta = torch.tensor(angles.reshape(1, -1)), torch.tensor([1.3], dtype=torch.float64)
+    values, winding = lecture.look_at_spins(angles, 1.3)
+    for name in ("energy", "vortex_density"):
+        assert values[name] == pytest.approx(xy.observables[name](x).item(), rel=1e-12)
+    assert values["helicity_modulus"] == pytest.approx(xy.observables["helicity_modulus"](x, beta).item(), rel=1e-12)
+    assert values["squared_force"] == pytest.approx((xy.force(x) ** 2).mean().item(), rel=1e-12)
+    assert winding.ravel().tolist() == xy.vortices(x)[0].tolist()
+    y = torch.tensor(phi.reshape(1, -1))
+    values, _ = lecture.look_at_field(field)(phi, 1.0)
+    assert values["action"] == pytest.approx(field.energy(y).item() / 64, rel=1e-12)
+    assert values["identity"] == pytest.approx(-(y * field.force(y)).mean().item(), rel=1e-12)
+    assert values["phi2"] == pytest.approx(field.observables["phi2"](y).item(), rel=1e-12)
+
+
+def test_transition_finds_the_temperature_at_which_the_law_holds():
+    """Made-up data: the inverse excess grows by 2 ln 2 at T = 0.9, and by 60 per J more above it."""
+    temperatures, noise = np.linspace(0.87, 0.93, 5), np.random.default_rng(2)
+    rows = []
+    for side, growth in ((16, 0 * temperatures), (32, 2 * np.log(2) + 60 * (temperatures - 0.9))):
+        for t, more in zip(temperatures, growth, strict=True):
+            value, error = 2 * t / np.pi * (1 + 1 / (7 + more)), 2e-4
+            rows.append({"L": side, "temperature": t, "helicity_modulus": value + error * noise.normal()})
+            rows[-1]["helicity_modulus_error"] = error
+    found = lecture.transition(pd.DataFrame(rows), 16, 32)
+    assert abs(found.deviation(0.9)) < 3 and found.error < 0.001
+    assert abs(found.deviation(0.89)) > 5
+
+
+def test_extrapolation_recovers_value_and_slope():
+    dt = np.array([0.005, 0.01, 0.02, 0.03, 0.04])
+    error = np.full(5, 1e-4)
+    mean = 0.127 + 0.5 * dt + 2.5 * dt**2 + error * np.random.default_rng(3).normal(size=5)
+    value, slope = lecture.extrapolate(pd.DataFrame({"dt": dt, "phi2": mean, "error": error}))
+    assert abs(value.deviation(0.127)) < 3 and abs(slope.deviation(0.5)) < 3
+    assert abs(value.deviation(mean[0])) > 5
+
+
+def test_step_sizes_cost_forces_and_acceptance():
+    table = lecture.step_sizes(mp.Phi4.from_kappa(mp.square(8), 0.21, 0.022), (0.2, 0.5), 200, chains=16)
+    assert table["integrator"].tolist() == ["leapfrog"] * 2 + ["minimum norm"] * 2
+    for _, rows in table.groupby("integrator"):
+        assert rows["acceptance"].is_monotonic_decreasing
+    assert (table["ess_per_1000_forces"] > 5 * table["error"]).all()
+
+
+def test_tempering_leaves_the_valley_where_metropolis_stays():
+    glass = mp.SpinGlass(mp.square(8), seed=1)
+    ladder = np.geomspace(0.35, 2.0, 10)
+    chains = lecture.tempering(glass, ladder, 150, chains=4)
+    exact, warmer = mp.exact.thermal(glass, ladder[[0, 4]]).energy
+    assert abs(chains["tempering"].estimate("energy", ladder[4]).deviation(warmer)) < 4
+    cold = np.isclose(chains["Metropolis"].state.temperature, ladder[0])
+    assert chains["Metropolis"]["energy"][:, cold].mean() - exact > 0.01
+
+
+def test_yardstick_shows_the_biased_sampler_without_a_rank():
+    table = lecture.yardstick(mp.XY(mp.square(4)), 1.0, ["energy", "m2"], 60, chains=2)
+    assert len(table) == lecture.CONTENDERS
+    assert table["sampler"].iloc[-1] == "Langevin, biased" and np.isnan(table["ess_per_second"].iloc[-1])
+    assert table["ess_per_second"].iloc[:-1].is_monotonic_decreasing
