@@ -9,6 +9,7 @@ def warm() -> None:
 
     square = mp.square(4)
     models = [
+        mp.Potts(square, q=3),
         mp.Ising(square),
         mp.Ising(mp.square(128)),
         mp.Ising(mp.triangular(3)),
@@ -17,7 +18,7 @@ def warm() -> None:
     ]
     for model in models:
         for sampler in (mp.Metropolis, mp.HeatBath, mp.Wolff, mp.SwendsenWang):
-            if sampler is mp.Wolff and not model.without_field:
+            if sampler is mp.Wolff and not getattr(model, "without_field", True):
                 continue
             state = sampler(model).init(chains=2, temperature=2.0, seed=0, start="random")
             sampler(model).step(state)
