@@ -241,19 +241,16 @@ def _pull(x, near, order, row, place, strength):
 @njit(error_model="numpy")
 def _drawn_value(seed, site, chain, sweep, value, reflect, a, q, pull, lone, lift):
     """The value reflected, or one drawn afresh."""
-    level = fields.level(a, q, pull, lone, lift)
+    alpha = fields.precision(a, q, pull, lone, lift)
     if reflect:
-        return fields.reflected(value, unit(philox(seed, site, chain, sweep)[0]), a, q, pull, level)
+        return fields.reflected(value, unit(philox(seed, site, chain, sweep)[0]), a, q, pull, alpha)
     attempt = 0
     while True:
         word, other = philox(seed, site, chain, sweep + (attempt << 48))
-        if fields.has_two_wells(a, q):
-            new = fields.two_well_try(word, other, a, q, pull)
-        else:
-            # Box and Muller 1958, from the upper bits, as the lanes of the CPU do it.
-            radius = math.sqrt(-2.0 * math.log(1.0 - np.float64(word >> np.uint64(12)) * 2.0**-52))
-            normal = radius * math.cos(2.0 * math.pi * (1.0 - np.float64(other >> np.uint64(12)) * 2.0**-52))
-            new = fields.heat_bath_try(normal, (np.float64(other & _LOW_HALF) + 0.5) * 2.0**-32, a, q, pull, level)
+        # Box and Muller 1958, from the upper bits, as the lanes of the CPU do it.
+        radius = math.sqrt(-2.0 * math.log(1.0 - np.float64(word >> np.uint64(12)) * 2.0**-52))
+        normal = radius * math.cos(2.0 * math.pi * (1.0 - np.float64(other >> np.uint64(12)) * 2.0**-52))
+        new = fields.heat_bath_try(normal, (np.float64(other & _LOW_HALF) + 0.5) * 2.0**-32, a, q, pull, alpha)
         if not np.isnan(new):
             return new
         attempt += 1
