@@ -44,9 +44,9 @@ def judge(
     """Verdicts on the sampler that `sampler(hamiltonian)` makes, one for each check.
 
     The default `hamiltonian` is the 4 × 4 Ising model, whose 65536 states are enumerated; any model of discrete values
-    with no more than some 10⁵ states will do, ValueError above 2²⁰; `temperature` is in J. The
-    distribution is compared over classes of equal energy and magnetisation by χ², on `samples` configurations of each of
-    `chains` chains, thinned by the measured autocorrelation time until they count as independent.
+    with some 10⁵ states will do (ValueError above 2²⁰). `temperature` is in J. The distribution is compared over classes
+    of equal energy and magnetisation by χ², on `samples` configurations of each of `chains` chains, thinned by the
+    measured autocorrelation time until they count as independent.
 
     >>> import mlphys as mp
     >>> verdicts = judge(mp.SwendsenWang, samples=500)
