@@ -14,14 +14,20 @@ def warm() -> None:
         mp.Ising(mp.square(128)),
         mp.Ising(mp.triangular(3)),
         mp.Ising(square, field=0.1),
+        mp.XY(square),
+        mp.Heisenberg(square),
+        mp.U1Gauge(square, beta=1.0),
+        mp.Phi4(square, mass2=-4.0, coupling=6.0),
         mp.Ising(square, coupling=np.linspace(0.5, 1, square.n_bonds)),
     ]
     for model in models:
-        for sampler in (mp.Metropolis, mp.HeatBath, mp.Wolff, mp.SwendsenWang):
-            if sampler is mp.Wolff and not getattr(model, "without_field", True):
+        for make in (mp.Metropolis, mp.HeatBath, mp.Overrelaxation, mp.Wolff, mp.SwendsenWang):
+            try:
+                sampler = make(model)
+            except ValueError:  # not every pair is valid
                 continue
-            state = sampler(model).init(chains=2, temperature=2.0, seed=0, start="random")
-            sampler(model).step(state)
+            state = sampler.init(chains=2, temperature=2.0, seed=0, start="random")
+            sampler.step(state)
             model.measure(state, tuple(model.observables))
             state.configuration.spins()
     tempering = mp.Tempering(mp.Metropolis(models[-1]), [1.0, 2.0])
