@@ -210,8 +210,11 @@ def test_thermal_picks_the_twin():
     assert exact.thermal(Ising(square(8, 12)), t).energy == pytest.approx(exact.kaufman(8, 12, t).energy)
     ring = exact.thermal(Ising(chain(64), field=0.2), t)
     assert ring.magnetisation == pytest.approx(exact.ising_chain(64, t, 1.0, 0.2).magnetisation)
-    for unknown in (Ising(square(8), field=0.1), Ising(triangular(6)), Ising(square(6), coupling=np.ones(72))):
+    # Uniform bonds given one by one, and an odd antiferromagnet, go by the transfer matrix.
+    bonds = exact.thermal(Ising(square(6), coupling=np.ones(72)), 2.0)
+    assert bonds.energy == pytest.approx(exact.kaufman(6, 6, 2.0).energy, abs=1e-12)
+    odd = exact.thermal(Ising(square(5, 4), coupling=-1.0), 2.0)
+    assert odd.energy == pytest.approx(exact.enumeration(Ising(square(5, 4), coupling=-1.0), 2.0).energy, abs=1e-12)
+    for unknown in (Ising(square(12), field=0.1), Ising(triangular(6)), Ising(square(12), coupling=np.ones(288))):
         with pytest.raises(ValueError, match="no known exact value"):
             exact.thermal(unknown, 2.0)
-    with pytest.raises(ValueError, match="even"):
-        exact.thermal(Ising(square(5), coupling=-1.0), 2.0)
