@@ -76,7 +76,7 @@ class Hamiltonian:
         """`x` as a tensor to start `chains` chains from; ValueError when it cannot be one."""
         raise NotImplementedError
 
-    def kernel(self, rule: str, device: str = "cpu") -> tuple[Callable, tuple]:
+    def kernel(self, rule: str) -> tuple[Callable, tuple]:
         """The compiled update called `rule`, one of `rules`, and its tables.
 
         It is called as `kernel(x, *tables, [reflections,] [widths,] betas, chains, seed, first_sweep, sweeps)`, advances `x`

@@ -169,7 +169,7 @@ class Phi4(Hamiltonian):
         """A first width of Metropolis proposals: two standard deviations of a lone site."""
         return 2 / np.sqrt(self.quadratic + np.sqrt(self.quadratic**2 + 4 * self.coupling))
 
-    def kernel(self, rule: str, device: str = "cpu"):
+    def kernel(self, rule: str):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import fields
 

@@ -132,7 +132,7 @@ class Ising(Hamiltonian):
             raise ValueError("start has entries other than +1 and -1, the only values of an Ising spin")
         return x.char()
 
-    def kernel(self, rule: str, device: str = "cpu"):
+    def kernel(self, rule: str):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import spins
 

@@ -65,7 +65,7 @@ class Directed(Hamiltonian):
             )
         return self.configurations(u)
 
-    def kernel(self, rule: str, device: str = "cpu"):
+    def kernel(self, rule: str):
         """The compiled update `rule` of one variable after the other, and its tables."""
         from mlphys.kernels import vectors
 
@@ -224,7 +224,7 @@ class Heisenberg(_Spins):
     def configurations(self, u):
         return u / u.norm(dim=-1, keepdim=True)
 
-    def kernel(self, rule: str, device: str = "cpu"):
+    def kernel(self, rule: str):
         """The compiled update `rule` of one site after the other, and its tables."""
         from mlphys.kernels import vectors
 

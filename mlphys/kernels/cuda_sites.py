@@ -2,7 +2,8 @@
 
 `TWINS` names the twin of a kernel of the CPU: `twin(starts, *tables)` brings the tables to the GPU, where `starts` are the
 first places of the colours, and returns a function that is called like the kernel without its tables. What happens to a site
-is the CPU's own functions of the same Philox words: spins come out bit for bit, real numbers up to rounding.
+is the CPU's own functions of the same Philox words: spins come out bit for bit, real numbers up to rounding. These functions
+take roots and logarithms from `math`: CUDA does not know numpy's, and the simulator does not notice.
 """
 
 import math

@@ -37,6 +37,8 @@ class _SingleSite(Sampler):
 
     def adopt(self, state: State) -> None:
         device = state.device
+        if device != "cpu":
+            self.check_device(device)
         if not isinstance(state.configuration, self.kind):
             spins = devices.to(state.configuration.spins(), "cpu")
             if self.kind is Sites:

@@ -1,12 +1,14 @@
-"""These tests need numba's CUDA simulator, which has to be on before numba is loaded."""
+"""These tests take a GPU, or numba's CUDA simulator, which has to be on before numba is loaded."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def simulator():
-    import numba
+def gpu():
+    pytest.importorskip("numba_cuda", reason="CUDA kernels need numba-cuda: pip install -e '.[gpu]'")
+    import torch
 
-    if not numba.config.ENABLE_CUDASIM:
-        pytest.skip("the CUDA simulator is off: NUMBA_ENABLE_CUDASIM=1 pytest tests/gpu")
-    pytest.importorskip("numba_cuda", reason="the CUDA simulator is part of numba-cuda: pip install -e '.[gpu]'")
+    from mlphys import devices
+
+    if not devices.simulated() and not torch.cuda.is_available():
+        pytest.skip("no GPU, and the CUDA simulator is off: NUMBA_ENABLE_CUDASIM=1 pytest tests/gpu")
