@@ -113,16 +113,15 @@ def lanes(typingctx, value):
     return NUMBERS(NUMBERS), lambda context, builder, sig, values: values[0]
 
 
-@intrinsic
-def bits(typingctx, value):
-    """The bit pattern of numbers."""
-    return WORDS(NUMBERS), lambda context, builder, sig, values: builder.bitcast(values[0], _REGISTER[WORDS])
+def _reinterpreted(result, source):
+    @intrinsic
+    def cast(typingctx, value):
+        return result(source), lambda context, builder, sig, values: builder.bitcast(values[0], _REGISTER[result])
+
+    return cast
 
 
-@intrinsic
-def number(typingctx, value):
-    """The numbers with a bit pattern."""
-    return NUMBERS(WORDS), lambda context, builder, sig, values: builder.bitcast(values[0], _REGISTER[NUMBERS])
+bits, number = _reinterpreted(WORDS, NUMBERS), _reinterpreted(NUMBERS, WORDS)  # bit patterns of numbers, and back
 
 
 @intrinsic

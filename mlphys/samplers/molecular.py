@@ -102,10 +102,10 @@ class _Molecular(Sampler):
         if self._compiled and state.device == "cpu":
             results = self._compiled_step(state, sweeps)
         else:
-            results = np.zeros((state.chains, 4))
-            for sweep in range(sweeps):
-                latest = self._torch_step(state, state.sweep + sweep)
-                results = np.column_stack([results[:, :2] + latest[:, :2], latest[:, 2:]])
+            import torch
+
+            each = torch.stack([self._torch_step(state, state.sweep + sweep) for sweep in range(sweeps)]).cpu().numpy()
+            results = np.column_stack([each[:, :, :2].sum(0), each[-1, :, 2:]])
         state.sweep += sweeps
         if not self.adjusted:
             return Info()
@@ -122,7 +122,7 @@ class _Molecular(Sampler):
         shared = (*self._compiled, self.kicks, self.drifts, self.jitter, self.adjusted, sweeps)
         return over_chains(trajectories, by_chain, shared, seconds=x.size * len(self.kicks) * sweeps * 1e-9)
 
-    def _torch_step(self, state: State, sweep: int) -> np.ndarray:
+    def _torch_step(self, state: State, sweep: int) -> Any:
         """One trajectory: whether it was accepted, its acceptance probability, and the two logarithms, `(chains, 4)`."""
         import torch
 
@@ -134,9 +134,8 @@ class _Molecular(Sampler):
         beta, length = (torch.as_tensor(array).to(x) for array in (state.beta, self._lengths(state)))
         length = length * (1 + self.jitter * (2 * lots[0] - 1))
         kicks = self.kicks if self.adjusted else self.kicks[:-1]
-        proposal, final = integrate(
-            self.hamiltonian, x, momenta, length.reshape(shape), beta.reshape(shape), kicks, self.drifts
-        )
+        scales = length.reshape(shape), beta.reshape(shape)
+        proposal, final = integrate(self.hamiltonian, x, momenta, *scales, kicks, self.drifts)
         log_target = beta * (self.hamiltonian.energy(x) - self.hamiltonian.energy(proposal))
         log_proposal = self._kinetic(momenta) - self._kinetic(final)
         probability = (log_target + log_proposal).clamp(max=0).exp().nan_to_num(0.0)
@@ -144,7 +143,7 @@ class _Molecular(Sampler):
         if self._compiled and self._compiled[0] > 0:
             proposal = torch.remainder(proposal + torch.pi, 2 * torch.pi) - torch.pi
         x.copy_(torch.where(accepted.reshape(shape), proposal, x))
-        return torch.stack([accepted.to(x), probability, log_target, log_proposal], 1).cpu().numpy()
+        return torch.stack([accepted.to(x), probability, log_target, log_proposal], 1)
 
     def _momenta(self, x, rng):
         import torch
