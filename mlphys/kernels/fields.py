@@ -36,7 +36,7 @@ def precision(quadratic, quartic, pull, lone, lift):
     the α of B = 0, and `lift` come from `lone_site`.
     """
     size = abs(pull)
-    alpha = lone + lift * np.sqrt(size * np.sqrt(np.sqrt(size)))
+    alpha = lone + lift * math.sqrt(size * math.sqrt(math.sqrt(size)))
     for _ in range(4):
         value = ((alpha - quadratic) * alpha - quartic) * alpha - 0.5 * quartic * pull * pull
         slope = (3.0 * alpha - 2.0 * quadratic) * alpha - quartic
@@ -47,14 +47,14 @@ def precision(quadratic, quartic, pull, lone, lift):
 @njit(inline="always")
 def lone_site(quadratic, quartic):
     """What `precision` needs to know of A and Q."""
-    size = np.sqrt(quadratic * quadratic + 4.0 * quartic)
+    size = math.sqrt(quadratic * quadratic + 4.0 * quartic)
     return 0.5 * (quadratic + size) if quadratic > 0.0 else 2.0 * quartic / (size - quadratic), 0.9 * quartic ** (11 / 32)
 
 
 @njit(inline="always")
 def heat_bath_try(normal, number, quadratic, quartic, pull, alpha):
     """A site's candidate value from α, a normal and a uniform number; nan if it is rejected, half the time at worst."""
-    if quadratic < -0.5 * np.sqrt(quartic):
+    if quadratic < -0.5 * math.sqrt(quartic):
         return _two_wells_try(normal, number, quadratic, quartic, pull, alpha)
     return _one_well_try(normal, number, quadratic, quartic, pull, alpha)
 
@@ -64,7 +64,7 @@ def _one_well_try(normal, number, quadratic, quartic, pull, alpha):
     """The normal density of `precision`; what it leaves of the weight, for rejection, is exp(−Q (φ² − c)²)."""
     c = (0.5 + 0.25 * pull * pull / alpha) / alpha
     alpha = quadratic + 2.0 * quartic * c
-    value = 0.5 * pull / alpha + normal * np.sqrt(0.5 / alpha)
+    value = 0.5 * pull / alpha + normal * math.sqrt(0.5 / alpha)
     miss = value * value - c
     return value if number < decay(quartic * miss * miss) else np.nan
 
@@ -73,13 +73,13 @@ def _one_well_try(normal, number, quadratic, quartic, pull, alpha):
 def _two_wells_try(normal, number, quadratic, quartic, pull, alpha):
     """A normal density for each sign s = ±√c: φ² − c = (φ − s)(φ + s), where (φ + s)² ≥ c if φ has the sign of s."""
     c = 0.5 * (alpha - quadratic) / quartic
-    well, stiffness = np.sqrt(c) if pull > 0.0 else -np.sqrt(c), quartic * c
+    well, stiffness = math.sqrt(c) if pull > 0.0 else -math.sqrt(c), quartic * c
     share = decay(2.0 * pull * well * stiffness / (alpha + stiffness))  # of the far well, over that of the near one
     number *= 1.0 + share
     far = number > 1.0
     number = (number - 1.0) / share if far else number
     well = -well if far else well
-    value = (0.5 * pull + stiffness * well) / (alpha + stiffness) + normal * np.sqrt(0.5 / (alpha + stiffness))
+    value = (0.5 * pull + stiffness * well) / (alpha + stiffness) + normal * math.sqrt(0.5 / (alpha + stiffness))
     miss, other = value - well, value + well
     accepted = number < decay(max(quartic * miss * miss * (other * other - c), 0.0))
     return value if accepted and value * well > 0.0 else np.nan
@@ -149,7 +149,7 @@ def overrelaxation_sweeps(
     """Sweeps of `reflections` reflections (0 for a heat bath alone) and one heat bath; changed sites `(chains,)`."""
     changed = np.zeros(len(x), np.int64)
     u, pulls, alphas = np.empty(len(order)), np.empty(_BLOCK), np.empty(_BLOCK)
-    normals, numbers, drawn = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
+    normals, drawn = np.empty(_BLOCK), np.empty(_BLOCK)
     words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
     sites, slots = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
     for chain in range(len(x)):
@@ -184,9 +184,8 @@ def overrelaxation_sweeps(
                             _draw(words, others, seed, sites, count, chains[chain], counter + (attempt << 48))
                             _normals(normals, words, others, count)
                             for k in range(count):
-                                numbers[k] = (np.float64(others[k] & _LOW_HALF) + 0.5) * 2.0**-32
-                            for k in range(count):
-                                drawn[k] = heat_bath_try(normals[k], numbers[k], a, q, pulls[k], alphas[k])
+                                number = (np.float64(others[k] & _LOW_HALF) + 0.5) * 2.0**-32
+                                drawn[k] = heat_bath_try(normals[k], number, a, q, pulls[k], alphas[k])
                             left = 0
                             for k in range(count):
                                 here[slots[k]] = drawn[k]
