@@ -185,7 +185,7 @@ def test_schwinger_dyson_on_any_lattice(sampler, model, lattice):
 class WrongField(mp.XY):
     """Reflects about the field of the neighbours less the last, which does not keep the energy."""
 
-    def kernel(self, rule, device="cpu"):
+    def kernel(self, rule):
         kernel, (near, order, starts, *rest) = super().kernel(rule)
 
         def wrong(x, near, order, starts, staples, coupling, reflections, *others):
@@ -200,7 +200,7 @@ class WrongField(mp.XY):
 class WrongConcentration(mp.XY):
     """Draws with κ 5 % too large."""
 
-    def kernel(self, rule, device="cpu"):
+    def kernel(self, rule):
         kernel, (near, order, starts, staples, coupling, *rest) = super().kernel(rule)
         return kernel, (near, order, starts, staples, 1.05 * coupling, *rest)
 
