@@ -42,6 +42,7 @@ class Hamiltonian:
     gpu_rules: tuple[str, ...] = ()
     proposal_width: float | None = None
     continuous = False
+    embedding_is_ergodic = True
 
     @property
     def n_updates(self) -> int:

@@ -25,7 +25,7 @@ class _Cluster(Sampler):
             name = type(self).__name__
             raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {name}: its spins form no clusters")
         # Clusters of φ⁴ turn signs alone.
-        self.local = None if getattr(hamiltonian, "embedding_is_ergodic", True) else HeatBath(hamiltonian)
+        self.local = None if hamiltonian.embedding_is_ergodic else HeatBath(hamiltonian)
 
     @property
     def plain_square(self) -> bool:
@@ -33,6 +33,7 @@ class _Cluster(Sampler):
         return self.hamiltonian.lattice.name == "square" and self.hamiltonian.uniform and self.hamiltonian.without_field
 
     def adopt(self, state: State) -> None:
+        self.check_device(state.device)
         if not isinstance(state.configuration, Sites):
             state.configuration = Sites(state.configuration.spins())
         if "cluster_streams" not in state.cache:

@@ -55,6 +55,7 @@ class Tempering(Sampler):
         return self.sampler.runs_on(device)
 
     def adopt(self, state: State) -> None:
+        self.check_device(state.device)
         rungs, cache = len(self.temperatures), state.cache
         if state.chains % rungs:
             raise ValueError(f"state has {state.chains} chains: allowed are multiples of the {rungs} temperatures")
