@@ -142,12 +142,11 @@ class Numpyro(Jax):
     def prepare(self, jax):
         from numpyro.infer import HMC
 
-        # Its number of steps is the length over the step size, rounded up.
-        length = (STEPS - 0.5) * self.step_size
         hmc = HMC(
             potential_fn=self.potential,
             step_size=self.step_size,
-            trajectory_length=length,
+            num_steps=STEPS,
+            trajectory_length=None,
             adapt_step_size=False,
             adapt_mass_matrix=False,
         )
