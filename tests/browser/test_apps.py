@@ -43,6 +43,12 @@ def test_canvas_pixels_are_the_palette_at_each_site(subject):
     assert np.array_equal(pixels[scale // 2 :: scale, scale // 2 :: scale, :3], palette[sites])
 
 
+def test_marks_are_as_many_as_the_kernel_holds(subject):
+    subject.visit.come_to_rest()
+    shown = subject.visit.parts("marks").evaluate_all("nodes => nodes.map(node => Number(node.dataset.marks))")
+    assert sorted(shown) == sorted(subject.probe.ask("[len(view.marks) // 4 for view in _all(LatticeView)]"))
+
+
 def test_plots_show_the_points_that_the_kernel_holds(subject):
     subject.visit.come_to_rest()
     plots = subject.visit.look("plots")

@@ -25,6 +25,7 @@ function stamp(positive, radius) {
   pen.arc(0, 0, radius - pen.lineWidth / 2, 0, 2 * Math.PI);
   pen.fill();
   pen.stroke();
+  if (radius < 4) return canvas;
   pen.lineWidth = Math.max(1.2, radius / 3.5);
   pen.beginPath();
   const arm = 0.55 * radius;
