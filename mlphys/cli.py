@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     command(check, "see whether this installation can run the course")
     command(warm, "compile every kernel now, so that nobody waits later")
     sub = command(bench, "measure the samplers side by side with their peers")
-    sub.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the benchmark")
+    sub.add_argument("subject", nargs="?", choices=["ising", "fields", "gpu"], help="default: ising, then fields")
+    sub.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
     return parser
 
 
@@ -91,9 +92,12 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    script = ROOT / "tests" / "benchmarks" / "bench_ising.py"
-    if not script.exists():
-        raise FileNotFoundError(f"{script} does not exist: benchmarks need a checkout of the repository")
+    subjects = [arguments.subject] if arguments.subject else ["ising", "fields"]
+    scripts = [ROOT / "tests" / "benchmarks" / f"bench_{subject}.py" for subject in subjects]
+    if not scripts[0].exists():
+        raise FileNotFoundError(f"{scripts[0]} does not exist: benchmarks need a checkout of the repository")
     # One thread, for the samplers and for every library below them.
     single = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, str(script), *arguments.arguments], env={**os.environ, **single}).returncode
+    options = ["--quick"] if arguments.quick else []
+    runs = (subprocess.run([sys.executable, str(script), *options], env={**os.environ, **single}) for script in scripts)
+    return max(run.returncode for run in runs)
