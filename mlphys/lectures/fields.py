@@ -331,7 +331,12 @@ def field_app(size: str | None = None) -> App:
     names = ("abs_magnetisation", "phi2", "action", "identity")
     labels = {"abs_magnetisation": "⟨|M|⟩", "phi2": "⟨φ²⟩", "action": "action ⟨S⟩/V", "identity": "identity ⟨φ ∂S/∂φ⟩/V"}
     readouts = Readouts("sweeps", *names, labels=labels)
-    peaks = Plot(x="mean field M", y="probability density", label="distribution of the mean field")
+    peaks = Plot(
+        x="mean field M",
+        y="probability density",
+        label="distribution of the mean field",
+        axes={"yaxis": {"rangemode": "nonnegative"}},
+    )
     history = Plot(x="time (frames)", y="mean field M", label="history of the mean field")
     edges = np.linspace(-3, 3, 61)
     live: Live
