@@ -72,17 +72,33 @@ class Peer:
 
 
 class Plain(Peer):
-    name = "plain numba"
+    name = "plain numba HMC"
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.generator = np.random.default_rng(1)
 
     def advance(self, count):
-        import plain_hmc
+        import plain_fields
 
-        accepted = plain_hmc.trajectories(self.fields, self.kappa, COUPLING, self.step_size, STEPS, count, self.generator)
+        accepted = plain_fields.trajectories(self.fields, self.kappa, COUPLING, self.step_size, STEPS, count, self.generator)
         return accepted / CHAINS / count
+
+
+class PlainMetropolis(Plain):
+    name, width, reflections = "plain numba Metropolis", 1.5, 0
+
+    def advance(self, count):
+        import plain_fields
+
+        accepted = plain_fields.metropolis(
+            self.fields, self.kappa, COUPLING, self.width, self.reflections, count, self.generator
+        )
+        return accepted / CHAINS / count / SIDE**2
+
+
+class PlainOverrelaxation(PlainMetropolis):
+    name, reflections = "plain numba overrelaxation", 4
 
 
 class Jax(Peer):
@@ -183,7 +199,7 @@ def contenders(kappa):
     ours = [Library(name, sampler, model) for name, sampler in tuned.items()]
     fixed = ours[1]
     step_size, fields = float(fixed.sampler.step_sizes(fixed.state)[0]), fixed.state.x.numpy().reshape(CHAINS, SIDE, SIDE)
-    peers = [Plain]
+    peers: list[type[Peer]] = [Plain, PlainMetropolis, PlainOverrelaxation]
     for name, kinds in (("blackjax", [Blackjax, Blackjax32]), ("numpyro", [Numpyro])):
         if find_spec(name):
             peers += kinds

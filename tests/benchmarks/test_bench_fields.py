@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_fields import SIDE, STEPS, Blackjax, Library, Numpyro, Plain, race
+from bench_fields import SIDE, STEPS, Blackjax, Library, Numpyro, Plain, PlainMetropolis, PlainOverrelaxation, race
 
 import mlphys as mp
 
@@ -29,6 +29,13 @@ def test_peers_take_the_same_trajectories(kind, library):
     # 64 chains of 60 trajectories each, remembered for about ten of them.
     assert abs(series.acceptance - ours.acceptance) < 4 * np.sqrt(2 * 0.25 * 20 / 3840)
     assert abs(means["phi2"] - expected["phi2"]) < 0.01 and abs(means["energy"] - expected["energy"]) < 0.01
+
+
+@pytest.mark.parametrize("kind", [PlainMetropolis, PlainOverrelaxation])
+def test_plain_local_updates_sample_the_same_field(kind, library):
+    plain, phi2 = peer(kind, library), library.series(60)["phi2"].mean()
+    assert abs(plain.series(60)["phi2"].mean() - phi2) < 0.01
+    assert 0.3 < plain.acceptance < 0.8
 
 
 def test_faster_than_the_plain_loop(library):
