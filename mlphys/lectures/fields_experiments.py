@@ -60,8 +60,8 @@ def transition(table: "DataFrame", side: int, larger: int) -> Estimate:
     """The temperature at which Υ of two sides approaches 2T/π as it does at the Kosterlitz–Thouless transition, in J.
 
     There πΥ/2T = 1 + 1/(2 ln L + c): the inverse of the excess grows by 2 ln(L'/L) between two sides. A weighted line
-    through what it grows by, against temperature, says where. Source: Weber and Minnhagen 1988 (10.1103/PhysRevB.37.5986); pairs
-    of sides: Hsieh, Kao, Sandvik 2013 (arXiv:1302.2900).
+    through what it grows by, against temperature, says where. Source: Weber and Minnhagen 1988
+    (10.1103/PhysRevB.37.5986); pairs of sides: Hsieh, Kao, Sandvik 2013 (arXiv:1302.2900).
     """
     inverse, error = [], []
     for which in (side, larger):
