@@ -93,7 +93,7 @@ class Sizes:
 _STEPS = (0.08, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32)
 _SIZES = {
     "ci": Sizes(32, 16, (8, 16), 150, 300, (16, 32), 100, 200, 500, 16, _STEPS[1::2], 200, 100, 400, 16, 400),
-    "lecture": Sizes(64, 32, (8, 16, 32), 300, 800, (8, 16, 32), 600, 800, 1000, 32, _STEPS, 300, 500, 1000, 32, 600),
+    "lecture": Sizes(64, 32, (8, 16, 32), 300, 800, (8, 16, 32), 600, 800, 3000, 32, _STEPS, 300, 500, 1000, 32, 600),
     "full": Sizes(
         128, 64, (8, 16, 32, 64), 2000, 10000, (8, 16, 32, 64), 10000, 10000, 10000, 64, _STEPS, 1000, 4000, 10000, 64, 5000
     ),
@@ -368,7 +368,9 @@ def field_app(size: str | None = None) -> App:
         m = np.array(live.series.get("magnetisation", ()))
         density = np.histogram(m[len(m) // 5 :], edges, density=True)[0] if len(m) > 20 else np.zeros(len(edges) - 1)
         peaks.update(line((edges[1:] + edges[:-1]) / 2, density, name=f"κ = {knobs.kappa:.3f}, L = {live.side}", colour=1))
-        history.update(line(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1))
+        # Points: a line between the signs of a cluster algorithm would fill the plot.
+        points = markers(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1)
+        history.update(points | {"marker": points["marker"] | {"size": 4}})
 
     def tell() -> None:
         values: dict[str, object] = {"sweeps": live.state.sweep}
