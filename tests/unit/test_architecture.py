@@ -47,7 +47,7 @@ def test_imports_point_one_way(path):
         if RANK[own] < RANK["lab"]:
             assert parts[0] not in ("ipywidgets", "anywidget", "plotly", "IPython", "voila", "jupyterlab"), name
         if own == "kernels":
-            assert parts[0] in ("math", "numba", "numpy") or name.startswith("mlphys.kernels"), name
+            assert parts[0] in ("math", "numba", "numpy", "operator") or name.startswith("mlphys.kernels"), name
 
 
 def test_import_is_light():
