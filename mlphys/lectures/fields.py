@@ -190,7 +190,7 @@ def app(size: str | None = None) -> App:
         temperature=Control(0.3, 1.6, 0.7, step=0.01, label="temperature T", unit="J", marks={KOSTERLITZ_THOULESS: "T_KT"}),
         side=Choice(["8", "16", "32", "64", "128", "256"], str(chosen.spins), label="lattice side L"),
         sampler=Choice(list(SPIN_SAMPLERS), "overrelaxation", label="sampler"),
-        sweeps=Choice(["1", "4", "16", "64"], "1", label="sweeps per frame"),
+        sweeps=Choice(["1", "4", "16"], "1", label="sweeps per frame"),
         start=Choice(["ordered", "random"], "random", label="start from"),
         quantity=Choice([name.replace("_", " ") for name in QUANTITIES], label="plot"),
         vortices=Switch(True, label="mark vortices"),
@@ -325,7 +325,7 @@ def field_app(size: str | None = None) -> App:
         kappa=Control(0.2, 0.32, 0.25, step=0.001, label="hopping κ", marks={CRITICAL_KAPPA: "κ_c"}),
         side=Choice(["8", "16", "32", "64", "128"], str(chosen.field), label="lattice side L"),
         sampler=Choice(list(FIELD_SAMPLERS), "heat bath", label="sampler"),
-        sweeps=Choice(["1", "4", "16", "64"], "4", label="sweeps per frame"),
+        sweeps=Choice(["1", "4", "16"], "4", label="sweeps per frame"),
     )
     view = LatticeView(rows=chosen.field, label="the field φ", caption="field φ", size=360)
     names = ("abs_magnetisation", "phi2", "action", "identity")
