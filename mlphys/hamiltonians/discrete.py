@@ -3,14 +3,14 @@
 import numpy as np
 
 from mlphys import checks
-from mlphys.hamiltonians.vectors import XY, _Spins
+from mlphys.hamiltonians.vectors import XY, Spins
 from mlphys.lattices import Lattice
 from mlphys.random import generator
 
 MOST_VALUES = 64
 
 
-class _Discrete(_Spins):
+class _Discrete(Spins):
     """Values 0 … q − 1 on the sites, an energy for each pair of neighbouring values and a vector for each value.
 
     `pair_energy` is `(q, q)`; `table` `(q, components)` holds unit vectors that add up to zero, and their mean over the

@@ -76,7 +76,7 @@ class Directed(Hamiltonian):
         raise NotImplementedError
 
 
-class _Spins(Directed):
+class Spins(Directed):
     """H = −J Σ_bonds u · u': what the spin models have in common."""
 
     def __init__(self, lattice: Lattice, coupling: float = 1.0):
@@ -143,7 +143,7 @@ class _Spins(Directed):
         return f"{type(self).__name__}({self.lattice!r}, coupling={self.coupling})"
 
 
-class XY(_Spins):
+class XY(Spins):
     """The XY model, H = −J Σ_bonds cos(θ − θ'), with an angle θ in [−π, π) on each site.
 
     `coupling` J is a number, in units of energy; an antiferromagnet has J < 0. Configurations `x` are angles, float64
@@ -158,7 +158,7 @@ class XY(_Spins):
     -32.0
     """
 
-    gpu_rules = _Spins.rules
+    gpu_rules = Spins.rules
 
     def __init__(self, lattice: Lattice, coupling: float = 1.0):
         super().__init__(lattice, coupling)
@@ -202,7 +202,7 @@ class XY(_Spins):
         return self._amplitudes * np.cos(x - axis), lambda sites: np.where(sites, (2 * axis - x) % (2 * np.pi) - np.pi, x)
 
 
-class Heisenberg(_Spins):
+class Heisenberg(Spins):
     """The classical Heisenberg model, H = −J Σ_bonds S · S', with a unit vector S on each site.
 
     `coupling` J is a number, in units of energy; an antiferromagnet has J < 0. Configurations `x` are float64

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from mlphys.kernels.generators import unit
-from mlphys.kernels.spins import _BLOCK, _draw, proposes_half
+from mlphys.kernels.spins import BLOCK, draw, proposes_half
 
 
 @njit(inline="always")
@@ -72,16 +72,16 @@ def _exponents(beta, pair_energy, neighbours):
 def metropolis_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, first_sweep, sweeps):
     """Metropolis sweeps that propose any other value; changed sites `(chains,)`."""
     changed = np.zeros(len(x), np.int64)
-    words = np.empty(_BLOCK, np.uint64)
+    words = np.empty(BLOCK, np.uint64)
     for row in range(len(x)):
         values, total = x[row], 0
         exponents, warm = _exponents(betas[row], pair_energy, neighbours)
         factors = np.exp(exponents)
         for sweep in range(first_sweep, first_sweep + sweeps):
             proposal = 0.5 if proposes_half(sweep) else 1.0
-            for start in range(0, len(order), _BLOCK):
-                block = order[start : start + _BLOCK]
-                _draw(words, seed, block, chains[row], sweep)
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
                 for k in range(len(block)):
                     site = np.uint32(block[k])
                     old = np.uint64(values[site])
@@ -103,16 +103,16 @@ def metropolis_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, fi
 def heat_bath_sweeps(x, neighbours, pair_energy, order, betas, chains, seed, first_sweep, sweeps):
     """Heat-bath sweeps; changed sites `(chains,)`."""
     changed = np.zeros(len(x), np.int64)
-    words = np.empty(_BLOCK, np.uint64)
+    words = np.empty(BLOCK, np.uint64)
     cumulative = np.empty(len(pair_energy))
     for row in range(len(x)):
         values, total = x[row], 0
         exponents, warm = _exponents(betas[row], pair_energy, neighbours)
         factors = np.exp(exponents)
         for sweep in range(first_sweep, first_sweep + sweeps):
-            for start in range(0, len(order), _BLOCK):
-                block = order[start : start + _BLOCK]
-                _draw(words, seed, block, chains[row], sweep)
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
                 for k in range(len(block)):
                     site = np.uint32(block[k])
                     if warm:

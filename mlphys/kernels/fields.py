@@ -16,7 +16,7 @@ from numba import njit
 
 from mlphys.kernels.generators import unit
 from mlphys.kernels.lanes import WIDTH, log, put, root, row, sine_cosine, uniform
-from mlphys.kernels.vectors import _BLOCK, _draw, decay
+from mlphys.kernels.vectors import BLOCK, decay, draw
 
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
@@ -120,17 +120,17 @@ def _normals(normals, words, others, count):
 def metropolis_sweeps(x, near, order, starts, quadratic, quartic, hopping, widths, betas, chains, seed, first_sweep, sweeps):
     """Metropolis sweeps with steps uniform in [−width, width]; accepted steps `(chains,)`."""
     accepted = np.zeros(len(x), np.int64)
-    u, pulls = np.empty(len(order)), np.empty(_BLOCK)
-    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
+    u, pulls = np.empty(len(order)), np.empty(BLOCK)
+    words, others = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
     for chain in range(len(x)):
         a, q, width = betas[chain] * quadratic, betas[chain] * quartic, widths[chain]
         u[:] = x[chain][order]
         for sweep in range(first_sweep, first_sweep + sweeps):
             for colour in range(len(starts) - 1):
-                for start in range(starts[colour], starts[colour + 1], _BLOCK):
-                    stop = min(start + _BLOCK, starts[colour + 1])
+                for start in range(starts[colour], starts[colour + 1], BLOCK):
+                    stop = min(start + BLOCK, starts[colour + 1])
                     _pulls(pulls, u, near, start, stop, betas[chain] * hopping)
-                    _draw(words, others, seed, order[start:stop], stop - start, chains[chain], sweep)
+                    draw(words, others, seed, order[start:stop], stop - start, chains[chain], sweep)
                     here, total = u[start:stop], 0
                     for k in range(stop - start):
                         proposed = here[k] + width * (2.0 * unit(words[k]) - 1.0)
@@ -148,10 +148,10 @@ def overrelaxation_sweeps(
 ):
     """Sweeps of `reflections` reflections (0 for a heat bath alone) and one heat bath; changed sites `(chains,)`."""
     changed = np.zeros(len(x), np.int64)
-    u, pulls, alphas = np.empty(len(order)), np.empty(_BLOCK), np.empty(_BLOCK)
-    normals, drawn = np.empty(_BLOCK), np.empty(_BLOCK)
-    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
-    sites, slots = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
+    u, pulls, alphas = np.empty(len(order)), np.empty(BLOCK), np.empty(BLOCK)
+    normals, drawn = np.empty(BLOCK), np.empty(BLOCK)
+    words, others = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
+    sites, slots = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     for chain in range(len(x)):
         a, q, strength = betas[chain] * quadratic, betas[chain] * quartic, betas[chain] * hopping
         lone, lift = lone_site(a, q)
@@ -160,14 +160,14 @@ def overrelaxation_sweeps(
             for repeat in range(reflections, -1, -1):
                 counter = sweep + (repeat << 32)
                 for colour in range(len(starts) - 1):
-                    for start in range(starts[colour], starts[colour + 1], _BLOCK):
-                        stop = min(start + _BLOCK, starts[colour + 1])
+                    for start in range(starts[colour], starts[colour + 1], BLOCK):
+                        stop = min(start + BLOCK, starts[colour + 1])
                         here, count = u[start:stop], stop - start
                         _pulls(pulls, u, near, start, stop, strength)
                         for k in range(count):
                             alphas[k] = precision(a, q, pulls[k], lone, lift)
                         if repeat > 0:
-                            _draw(words, others, seed, order[start:stop], count, chains[chain], counter)
+                            draw(words, others, seed, order[start:stop], count, chains[chain], counter)
                             total = 0
                             for k in range(count):
                                 new = reflected(here[k], unit(words[k]), a, q, pulls[k], alphas[k])
@@ -181,7 +181,7 @@ def overrelaxation_sweeps(
                         attempt = 0
                         while count > 0:
                             # The rejected close ranks and try again, with words of their own.
-                            _draw(words, others, seed, sites, count, chains[chain], counter + (attempt << 48))
+                            draw(words, others, seed, sites, count, chains[chain], counter + (attempt << 48))
                             _normals(normals, words, others, count)
                             for k in range(count):
                                 number = (np.float64(others[k] & _LOW_HALF) + 0.5) * 2.0**-32

@@ -17,7 +17,7 @@ from numba import njit
 
 from mlphys.kernels.generators import philox, unit
 
-_BLOCK = 256
+BLOCK = 256
 
 
 @njit(inline="always")
@@ -39,7 +39,7 @@ def heat_bath_up(word, beta, local_field):
 
 
 @njit(inline="always")
-def _draw(words, seed, sites, chain, sweep):
+def draw(words, seed, sites, chain, sweep):
     for k in range(len(sites)):  # a loop of its own, which the compiler vectorises
         words[k] = philox(seed, sites[k], chain, sweep)[0]
 
@@ -68,14 +68,14 @@ def _neighbour_sum(x, neighbours, site):
 def metropolis_sweeps(spins, neighbours, couplings, fields, order, betas, chains, seed, first_sweep, sweeps):
     """Metropolis sweeps with a coupling per bond and a field per site; flipped spins `(chains,)`."""
     flipped = np.zeros(len(spins), np.int64)
-    words = np.empty(_BLOCK, np.uint64)
+    words = np.empty(BLOCK, np.uint64)
     for row in range(len(spins)):
         x, beta = spins[row], betas[row]
         for sweep in range(first_sweep, first_sweep + sweeps):
             proposal = 0.5 if proposes_half(sweep) else 1.0
-            for start in range(0, len(order), _BLOCK):
-                block = order[start : start + _BLOCK]
-                _draw(words, seed, block, chains[row], sweep)
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
                 for k in range(len(block)):
                     site = block[k]
                     cost = 2.0 * x[site] * _local_field(x, neighbours, couplings, fields, site)
@@ -89,13 +89,13 @@ def metropolis_sweeps(spins, neighbours, couplings, fields, order, betas, chains
 def heat_bath_sweeps(spins, neighbours, couplings, fields, order, betas, chains, seed, first_sweep, sweeps):
     """Heat-bath sweeps with a coupling per bond and a field per site; flipped spins `(chains,)`."""
     flipped = np.zeros(len(spins), np.int64)
-    words = np.empty(_BLOCK, np.uint64)
+    words = np.empty(BLOCK, np.uint64)
     for row in range(len(spins)):
         x, beta = spins[row], betas[row]
         for sweep in range(first_sweep, first_sweep + sweeps):
-            for start in range(0, len(order), _BLOCK):
-                block = order[start : start + _BLOCK]
-                _draw(words, seed, block, chains[row], sweep)
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
                 for k in range(len(block)):
                     site = block[k]
                     local_field = _local_field(x, neighbours, couplings, fields, site)
@@ -155,16 +155,16 @@ def _tabulated_sweeps(spins, neighbours, table, draws_up, order, chains, seed, f
     """
     flipped = np.zeros(len(spins), np.int64)
     degree = neighbours.shape[1]
-    words = np.empty(_BLOCK, np.uint64)
+    words = np.empty(BLOCK, np.uint64)
     for row in range(len(spins)):
         x = spins[row]
         flips = 0
         for sweep in range(first_sweep, first_sweep + sweeps):
             halved = np.uint64(proposes_half(sweep) and not draws_up)
             thresholds = (table[row] + halved) >> halved
-            for start in range(0, len(order), _BLOCK):
-                block = order[start : start + _BLOCK]
-                _draw(words, seed, block, chains[row], sweep)
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
                 for k in range(len(block)):
                     site = np.uint32(block[k])
                     up = x[site] > 0

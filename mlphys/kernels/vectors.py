@@ -17,7 +17,7 @@ from numba import njit
 
 from mlphys.kernels.generators import philox, unit
 
-_BLOCK = 256
+BLOCK = 256
 _FACTORIALS = np.cumprod([1.0, *range(1, 18)]).tolist()
 _SIN = tuple((-1) ** k / _FACTORIALS[2 * k + 1] for k in range(8))
 _COS = tuple((-1) ** k / _FACTORIALS[2 * k] for k in range(9))
@@ -143,7 +143,7 @@ def _local_fields(fields_x, fields_y, c, s, near, start, stop, staples, strength
 
 
 @njit(inline="always")
-def _draw(words, others, seed, sites, count, chain, counter):
+def draw(words, others, seed, sites, count, chain, counter):
     for k in range(count):
         words[k], others[k] = philox(seed, sites[k], chain, counter)
 
@@ -169,19 +169,19 @@ def metropolis_sweeps(x, near, order, starts, staples, coupling, widths, betas, 
     """Metropolis sweeps with steps uniform in [−width, width], width at most π; accepted steps `(chains,)`."""
     accepted = np.zeros(len(x), np.int64)
     c, s = np.empty(len(order)), np.empty(len(order))
-    fields_x, fields_y = np.empty(_BLOCK), np.empty(_BLOCK)
-    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
+    fields_x, fields_y = np.empty(BLOCK), np.empty(BLOCK)
+    words, others = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
     for row in range(len(x)):
         angles = x[row].reshape(len(order))
         width, strength = min(widths[row], np.pi), coupling * betas[row]
         for sweep in range(first_sweep, first_sweep + sweeps):
             _unpack(c, s, angles, order)
             for colour in range(len(starts) - 1):
-                for start in range(starts[colour], starts[colour + 1], _BLOCK):
-                    stop = min(start + _BLOCK, starts[colour + 1])
+                for start in range(starts[colour], starts[colour + 1], BLOCK):
+                    stop = min(start + BLOCK, starts[colour + 1])
                     count = stop - start
                     _local_fields(fields_x, fields_y, c, s, near, start, stop, staples, strength)
-                    _draw(words, others, seed, order[start:stop], count, chains[row], sweep)
+                    draw(words, others, seed, order[start:stop], count, chains[row], sweep)
                     here_c, here_s = c[start:stop], s[start:stop]
                     for k in range(count):
                         along = here_c[k] * fields_x[k] + here_s[k] * fields_y[k]
@@ -208,9 +208,9 @@ def metropolis_sweeps(x, near, order, starts, staples, coupling, widths, betas, 
 def overrelaxation_sweeps(x, near, order, starts, staples, coupling, reflections, betas, chains, seed, first_sweep, sweeps):
     """Sweeps of `reflections` reflections about the local field and one heat bath; changed variables `(chains,)`."""
     c, s = np.empty(len(order)), np.empty(len(order))
-    fields_x, fields_y, kappas, tangents = np.empty((4, _BLOCK))
-    words, others = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint64)
-    sites, slots, drawn = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32), np.empty(_BLOCK)
+    fields_x, fields_y, kappas, tangents = np.empty((4, BLOCK))
+    words, others = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
+    sites, slots, drawn = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32), np.empty(BLOCK)
     for row in range(len(x)):
         angles = x[row].reshape(len(order))
         strength = coupling * betas[row]
@@ -218,8 +218,8 @@ def overrelaxation_sweeps(x, near, order, starts, staples, coupling, reflections
             _unpack(c, s, angles, order)
             for repeat in range(reflections + 1):
                 for colour in range(len(starts) - 1):
-                    for start in range(starts[colour], starts[colour + 1], _BLOCK):
-                        stop = min(start + _BLOCK, starts[colour + 1])
+                    for start in range(starts[colour], starts[colour + 1], BLOCK):
+                        stop = min(start + BLOCK, starts[colour + 1])
                         here_c, here_s = c[start:stop], s[start:stop]
                         _local_fields(fields_x, fields_y, c, s, near, start, stop, staples, strength)
                         if repeat < reflections:
@@ -233,7 +233,7 @@ def overrelaxation_sweeps(x, near, order, starts, staples, coupling, reflections
                         attempt = 0
                         while count > 0:
                             # The rejected close ranks and try again, with words of their own.
-                            _draw(words, others, seed, sites, count, chains[row], sweep + (attempt << 48))
+                            draw(words, others, seed, sites, count, chains[row], sweep + (attempt << 48))
                             for k in range(count):
                                 drawn[k] = von_mises_try(words[k], others[k], kappas[k])
                             left = 0
