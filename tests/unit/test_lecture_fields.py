@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -164,3 +165,19 @@ def test_yardstick_shows_the_biased_sampler_without_a_rank():
     assert len(table) == lecture.CONTENDERS
     assert table["sampler"].iloc[-1] == "Langevin, biased" and np.isnan(table["ess_per_second"].iloc[-1])
     assert table["ess_per_second"].iloc[:-1].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("make", [lecture.app, lecture.field_app])
+def test_no_sampler_of_the_apps_stalls(make):
+    """A slider waits for the step under way: none may take long, from random spins at the largest work a step can have."""
+    app = make("ci")
+    (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
+    knobs.side, knobs.sweeps = "128", "16"
+    for name in next(part["options"] for part in knobs.specification if part["name"] == "sampler"):
+        knobs.sampler = name
+        app.player.step_once()  # loads the kernel
+        began = time.process_time()
+        for _ in range(10):
+            app.player.step_once()
+        assert not app.player.message and time.process_time() - began < 5, name
+    app.close()
