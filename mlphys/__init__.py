@@ -24,7 +24,10 @@ _HOMES = {
     "stats": ["ChainTooShort", "Estimate"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ["configurations", "contract", "core", "exact", "lab", "lattices", "lectures", "phases", "random", "samplers", "stats"]
+_MODULES = [
+    *["configurations", "contract", "core", "exact", "lab", "lattices", "lectures", "nets", "phases", "random", "samplers"],
+    *["stats", "train"],
+]
 
 __all__ = [*_HOME_OF, *_MODULES]
 

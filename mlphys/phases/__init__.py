@@ -1,5 +1,25 @@
 """Phases and their transitions: what classifiers see, and critical points with errors."""
 
+from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split
 from mlphys.phases.finite_size import Scaling, binder_table, crossings, scaling
+from mlphys.phases.methods import accuracy, advantage, confusion, curve, optimal, supervised, threshold
 
-__all__ = ["Scaling", "binder_table", "crossings", "scaling"]
+__all__ = [
+    "Dataset",
+    "Scaling",
+    "accuracy",
+    "advantage",
+    "augment",
+    "binder_table",
+    "confusion",
+    "crossings",
+    "curve",
+    "leakage",
+    "optimal",
+    "point_group",
+    "sample",
+    "scaling",
+    "split",
+    "supervised",
+    "threshold",
+]

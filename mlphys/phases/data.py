@@ -1,0 +1,160 @@
+"""Configurations to learn from: balanced over temperatures, independent, and split so that nothing leaks."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+import torch
+
+from mlphys import checks, core, stats
+from mlphys.hamiltonians.base import Hamiltonian
+from mlphys.lattices import Lattice
+from mlphys.random import generator, spawn
+from mlphys.samplers.cluster import SwendsenWang
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Configurations `x` `(samples, n_sites)` of one lattice, with the temperature (J) and the chain of each `(samples,)`.
+
+    Chains have numbers of their own, different for different seeds. `thin` is the number of sweeps between neighbours in a
+    chain, `tau` the largest autocorrelation time that was measured, in sweeps.
+    """
+
+    x: torch.Tensor
+    temperature: np.ndarray
+    chain: np.ndarray
+    lattice: Lattice
+    thin: int = 1
+    tau: float = math.nan
+
+    @property
+    def size(self) -> int:
+        """Linear size of the lattice."""
+        return max(self.lattice.shape)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def where(self, mask: np.ndarray) -> "Dataset":
+        """The samples that `mask` `(samples,)` keeps."""
+        kept = np.flatnonzero(mask)
+        return replace(self, x=self.x[torch.from_numpy(kept)], temperature=self.temperature[kept], chain=self.chain[kept])
+
+
+def sample(
+    sampler: core.Sampler | Hamiltonian,
+    temperatures: Sequence[float],
+    samples: int,
+    chains: int = 8,
+    seed: int = 0,
+    *,
+    correlation: float = 0.01,
+    pilot: int = 1000,
+    observables: Sequence[str] | None = None,
+) -> Dataset:
+    """Configurations of a sampler, or of a model by Swendsen–Wang: `samples` from each of `chains` at each temperature.
+
+    A pilot run of `pilot` sweeps measures the autocorrelation time τ of every observable (or those named) at every
+    temperature (J); configurations are then τ_max ln(1 / `correlation`) sweeps apart, where an exponential has decayed to
+    `correlation`. All temperatures share this spacing. Raises ChainTooShort for a pilot below 50 τ, ValueError for bad
+    arguments.
+
+    >>> import mlphys as mp
+    >>> data = sample(mp.Ising(mp.square(4)), [2.0, 3.0], samples=5, chains=2, pilot=500)
+    >>> data.x.shape, data.thin > data.tau
+    (torch.Size([20, 16]), True)
+    """
+    samples, chains = checks.whole("samples", samples, 1), checks.whole("chains", chains, 1)
+    if not 0 < correlation < 1:
+        raise ValueError(f"correlation={correlation!r} is not allowed: it must lie between 0 and 1")
+    sampler = sampler if isinstance(sampler, core.Sampler) else SwendsenWang(sampler)
+    each = np.repeat(np.asarray(temperatures, np.float64).ravel(), chains)
+    trial = core.run(sampler, pilot, each, len(each), seed, observe=observables)
+    tau = max(_memory(trial, name, members) for name in trial.samples for members in _members(each))
+    thin = max(1, math.ceil(tau * math.log(1 / correlation)))
+    run = core.run(sampler, samples, thin=thin, state=trial.state, observe=observables, keep=True)
+    numbers = np.array([spawn(seed, "chain", k) >> 1 for k in range(len(each))])
+    return Dataset(
+        run.x.flatten(0, 1), np.tile(each, len(run)), np.tile(numbers, len(run)), sampler.hamiltonian.lattice, thin, tau
+    )
+
+
+def _members(temperature: np.ndarray):
+    return (temperature == value for value in np.unique(temperature))
+
+
+def _memory(trial: core.Chain, name: str, members: np.ndarray) -> float:
+    """Autocorrelation time of an observable in sweeps; a memory that alternates in sign counts as well."""
+    series = trial[name][:, members] - trial[name][:, members].mean()
+    staggered = series * (-1.0) ** np.arange(len(series))[:, None]
+    try:
+        return max(stats.estimate(part).tau for part in (series, staggered))
+    except stats.ChainTooShort as short:
+        temperature = 1 / trial.state.beta[members][0]
+        reason = f"{name} at temperature {temperature:g}: {short}; raise pilot={len(series)}, or take a faster sampler"
+        raise stats.ChainTooShort(reason, short.estimate) from None
+
+
+def split(dataset: Dataset, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0) -> tuple[Dataset, ...]:
+    """Parts of a dataset that share no chain, each with the given fraction of the chains of every temperature.
+
+    Raises ValueError unless the fractions are positive and sum to 1, and when a temperature has too few chains.
+    """
+    if min(fractions) <= 0 or not math.isclose(sum(fractions), 1):
+        raise ValueError(f"fractions={fractions!r} are not allowed: they must be positive and sum to 1")
+    rng, parts = generator(seed, "split"), [np.zeros(len(dataset), bool) for _ in fractions]
+    for members in _members(dataset.temperature):
+        chains = rng.permutation(np.unique(dataset.chain[members]))
+        cuts = np.rint(np.cumsum(fractions)[:-1] * len(chains)).astype(int)
+        for part, own in zip(parts, np.split(chains, cuts), strict=True):
+            if not len(own):
+                raise ValueError(f"fractions={fractions!r} leave a part empty: there are {len(chains)} chains a temperature")
+            part |= np.isin(dataset.chain, own)
+    return tuple(dataset.where(part) for part in parts)
+
+
+def leakage(train: Dataset, test: Dataset) -> float:
+    """Share of the test samples that have a neighbour in the training set, of their own chain; it has to be 0."""
+    return float(np.isin(test.chain, train.chain).mean())
+
+
+@lru_cache
+def point_group(lattice: Lattice) -> np.ndarray:
+    """Integer matrices `(order, dimensions, dimensions)` that map the lattice and its torus onto themselves: 8 for a square.
+
+    >>> from mlphys.lattices import square, triangular
+    >>> [len(point_group(lattice)) for lattice in (square(4), square(4, 6), triangular(6))]
+    [8, 4, 12]
+    """
+    steps, dimensions, sides = np.array(lattice.directions), len(lattice.shape), np.array(lattice.shape)
+    known = {tuple(step) for step in np.concatenate([steps, -steps])}
+    matrices = np.array(list(product((-1, 0, 1), repeat=dimensions**2))).reshape(-1, dimensions, dimensions)
+    onto = [{tuple(step) for step in image} | {tuple(-step) for step in image} == known for image in steps @ matrices.mT]
+    return matrices[np.array(onto) & (matrices * sides % sides[:, None] == 0).all((1, 2))]
+
+
+def augment(x: torch.Tensor, lattice: Lattice, generator: torch.Generator, flip: bool = False) -> torch.Tensor:
+    """Each configuration `(batch, n_sites)` under a random translation and a random element of the point group.
+
+    With `flip` its sign is drawn too, for models without a field.
+
+    >>> import mlphys as mp
+    >>> ising = mp.Ising(mp.square(8))
+    >>> x = ising.random(5)
+    >>> bool((ising.energy(augment(x, ising.lattice, torch.Generator(), flip=True)) == ising.energy(x)).all())
+    True
+    """
+    group, sides = torch.from_numpy(point_group(lattice)), torch.tensor(lattice.shape)
+    element = torch.randint(len(group), (len(x),), generator=generator)
+    shift = torch.stack([torch.randint(side, (len(x),), generator=generator) for side in lattice.shape], 1)
+    moved = torch.einsum("bij,nj->bni", group[element], torch.from_numpy(lattice.coordinates)) + shift[:, None]
+    strides = torch.tensor([math.prod(lattice.shape[axis + 1 :]) for axis in range(len(lattice.shape))])
+    turned = x.gather(1, (moved % sides * strides).sum(2).to(x.device))
+    if not flip:
+        return turned
+    sign = 2 * torch.randint(2, (len(x), 1), generator=generator) - 1
+    return turned * sign.to(turned)

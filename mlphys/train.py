@@ -1,0 +1,91 @@
+"""The one training loop: a generator, so that a notebook, a widget and a script drive the same code."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mlphys import checks
+from mlphys.random import torch_generator
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of the parameters: its number, counted from 1, and the loss before it."""
+
+    step: int
+    loss: float
+
+
+def fit(
+    model: torch.nn.Module,
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor],
+    batches: Callable[[torch.Generator], Any],
+    steps: int,
+    seed: int = 0,
+    rate: float = 1e-3,
+    optimiser: torch.optim.Optimizer | None = None,
+) -> Iterator[Step]:
+    """Minimise `loss(model, batch)` over the parameters of `model`, in place; yields a `Step` after each update.
+
+    `batches` draws a batch from a torch generator (on the CPU), the only source of randomness: the same seed gives the same
+    parameters. `optimiser` is Adam with learning rate `rate` unless given. Closing the generator, or Ctrl-C in the middle of
+    an update, ends the training and leaves the model usable. Raises ValueError for bad arguments, and FloatingPointError
+    for a loss that is not finite. Source of Adam: Kingma and Ba 2015 (arXiv:1412.6980).
+
+    >>> line = torch.nn.Linear(1, 1)
+    >>> def batches(generator):
+    ...     x = torch.randn(64, 1, generator=generator)
+    ...     return x, 3 * x
+    >>> for step in fit(line, lambda model, batch: (model(batch[0]) - batch[1]).square().mean(), batches, 500, rate=0.02):
+    ...     pass
+    >>> step.step, step.loss < 1e-3
+    (500, True)
+    """
+    steps, seed = checks.whole("steps", steps, 1), checks.seed(seed)
+    if not rate > 0:
+        raise ValueError(f"rate={rate!r} is not allowed: it must be positive")
+    if optimiser is None:
+        optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    return _updates(model, loss, batches, steps, torch_generator(seed, "batches"), optimiser)
+
+
+def _updates(model, loss, batches, steps, generator, optimiser) -> Iterator[Step]:
+    mode = model.training
+    model.train()
+    try:
+        for step in range(1, steps + 1):
+            optimiser.zero_grad()
+            value = loss(model, batches(generator))
+            value.backward()
+            now = float(value.detach())
+            if not math.isfinite(now):
+                raise FloatingPointError(f"the loss is {now} at step {step}: lower the learning rate, or look at the data")
+            optimiser.step()
+            yield Step(step, now)
+    except KeyboardInterrupt:
+        return
+    finally:
+        model.train(mode)
+
+
+def minibatches(*arrays: torch.Tensor, size: int) -> Callable[[torch.Generator], tuple[torch.Tensor, ...]]:
+    """Batches for `fit` of `size` rows drawn with replacement, the same rows of each tensor.
+
+    >>> draw = minibatches(torch.arange(10), 2 * torch.arange(10), size=4)
+    >>> x, y = draw(torch.Generator().manual_seed(1))
+    >>> bool((y == 2 * x).all())
+    True
+    """
+    size, rows = checks.whole("size", size, 1), {len(array) for array in arrays}
+    if len(rows) != 1 or 0 in rows:
+        raise ValueError(f"arrays have {sorted(rows)} rows: allowed is one number, the same for all, above 0")
+    (count,) = rows
+
+    def draw(generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        index = torch.randint(count, (size,), generator=generator)
+        return tuple(array[index.to(array.device)] for array in arrays)
+
+    return draw
