@@ -20,6 +20,8 @@ from mlphys.lectures.fields_experiments import (
     force_temperature,
     helicity_scan,
     langevin_bias,
+    look_at_field,
+    look_at_spins,
     step_sizes,
     tempering,
     transition,
@@ -103,27 +105,6 @@ _SIZES = {
 def sizes(name: str | None = None) -> Sizes:
     """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
     return choose(_SIZES, name)
-
-
-def look_at_spins(angles: np.ndarray, beta: float) -> tuple[dict[str, float], np.ndarray]:
-    """What one lattice of angles (rows, columns) shows, per site, and the windings of its plaquettes.
-
-    In numpy: at 256² that takes 5 ms where the general observables take tens, and a live picture has no more.
-    `squared_force` is the mean of (∂H/∂θ)², which equals −2 T ⟨e⟩ (Rugh 1997, 10.1103/PhysRevLett.78.772).
-    """
-    ahead = [np.roll(angles, -1, axis) - angles for axis in (1, 0)]
-    bends, currents = [np.cos(step) for step in ahead], [np.sin(step) for step in ahead]
-    force = sum(current - np.roll(current, 1, axis) for current, axis in zip(currents, (1, 0), strict=True))
-    along, across = (step - 2 * np.pi * np.round(step / (2 * np.pi)) for step in ahead)
-    winding = np.rint((along + np.roll(across, -1, 1) - np.roll(along, -1, 0) - across) / (2 * np.pi)).astype(np.int8)
-    stiffness = sum(bend.sum() - beta * current.sum() ** 2 for bend, current in zip(bends, currents, strict=True))
-    values = {
-        "energy": -sum(bend.mean() for bend in bends),
-        "helicity_modulus": stiffness / (2 * angles.size),
-        "vortex_density": np.mean(winding != 0),
-        "squared_force": np.mean(force**2),
-    }
-    return {name: float(value) for name, value in values.items()}, winding
 
 
 class Live:
@@ -294,28 +275,6 @@ def app(size: str | None = None) -> App:
         player=player,
         readouts=readouts,
     )
-
-
-def look_at_field(model: mp.Phi4) -> Callable:
-    """A function of one field (rows, columns) that gives its numbers, per site, and the field itself.
-
-    `identity` is φ ∂S/∂φ, whose mean is 1 for every action and every lattice: partial integration.
-    """
-
-    def look(x: np.ndarray, _beta: float) -> tuple[dict[str, float], np.ndarray]:
-        near = sum(np.roll(x, shift, axis) for shift in (1, -1) for axis in (0, 1))
-        bonds, square, fourth = float(np.mean(x * near)) / 2, float(np.mean(x**2)), float(np.mean(x**4))
-        a, b, coupling = model.quadratic, model.hopping, model.coupling
-        values = {
-            "magnetisation": float(x.mean()),
-            "abs_magnetisation": abs(float(x.mean())),
-            "phi2": square,
-            "action": a * square + coupling * fourth - b * bonds,
-            "identity": 2 * a * square + 4 * coupling * fourth - 2 * b * bonds,
-        }
-        return values, x
-
-    return look
 
 
 def field_app(size: str | None = None) -> App:
