@@ -37,7 +37,7 @@ class Scaling:
     notes: tuple[str, ...] = ()
 
 
-def scaling(table, seed: int = 0, exponent: float | None = 0.0, draws: int = 600) -> Scaling:
+def scaling(table, seed: int = 0, exponent: float | None = 0.0, corrections: bool = True, draws: int = 600) -> Scaling:
     """Tc, ν and the exponent of a finite-size scaling law, with posterior errors; no form of f is assumed.
 
     table: columns size, temperature (in J), value, error (one standard deviation; of independent points); exponent: fixed,
@@ -59,7 +59,7 @@ def scaling(table, seed: int = 0, exponent: float | None = 0.0, draws: int = 600
     table = _checked(table, sizes=2)
     if exponent is not None and not math.isfinite(exponent):
         raise ValueError(f"exponent={exponent!r} is not allowed: it must be a finite number, or None to fit it")
-    free = [True, True, exponent is None, True, True, True]
+    free = [True, True, exponent is None, True, True, True, corrections, corrections]
     posterior = _Posterior(table, np.array(free), 0.0 if exponent is None else float(exponent))
     rng = random.generator(seed, "finite-size scaling")
     best = posterior.maximise(rng)
@@ -90,7 +90,7 @@ def crossings(table, seed: int = 0, replicas: int = 400) -> pd.DataFrame:
     """
     table = _checked(table, sizes=2)
     rng = random.generator(seed, "crossings")
-    smoothed = {size: _Posterior(part, np.array([False] * 3 + [True] * 3), 0.0) for size, part in table.groupby("size")}
+    smoothed = {size: _Posterior(part, np.array([False] * 3 + [True] * 3 + [False] * 2), 0.0) for size, part in table.groupby("size")}
     modes = {size: posterior.complete(posterior.maximise(rng)) for size, posterior in smoothed.items()}
     rows = []
     for size, next_size in zip(list(smoothed)[:-1], list(smoothed)[1:], strict=True):
@@ -132,15 +132,15 @@ def binder_table(chains_by_size: Mapping[int, Chain], observable: str = "binder"
 
 
 class _Posterior:
-    """Log posterior of (Tc, log 1/ν, exponent, log θ0, log θ1, log θ2) in the units of the data.
+    """Log posterior of (Tc, log 1/ν, exponent, log θ0, log θ1, log θ2, log A, log ω) in the units of the data.
 
     Temperatures are in half the range of the data from its middle, sizes in the largest one, values in their scatter. Then
     all parameters are of order 1, and weak normal priors keep them there.
     """
 
-    #                        Tc, log 1/ν, exponent, log θ0, log θ1, log θ2
-    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0])
-    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5])
+    #                      Tc, log 1/ν, exponent, log θ0, log θ1, log θ2, log A, log ω
+    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0, 0.0, 0.4])
+    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5, 1.5, 0.5])
 
     def __init__(self, table: pd.DataFrame, free: np.ndarray, exponent: float):
         size, self.temperature, value, error = (table[name].to_numpy(np.float64) for name in COLUMNS)
@@ -151,10 +151,10 @@ class _Posterior:
         self.scale = value.std() or 1.0
         self.y, self.error = value / self.scale, error / self.scale
         self.constant = 10 * np.mean(self.y**2)
-        self.fixed = np.where(np.arange(6) == 2, exponent, 0.0)
+        self.fixed = np.array([0, 0, exponent, 0, 0, 0, -40, 0.4])
 
     def complete(self, free: np.ndarray) -> np.ndarray:
-        """All six parameters from the free ones."""
+        """All parameters from the free ones."""
         parameters = self.fixed.copy()
         parameters[self.free] = free
         return parameters
@@ -162,15 +162,21 @@ class _Posterior:
     def x(self, parameters: np.ndarray) -> np.ndarray:
         return (self.t - parameters[0]) * np.exp(np.exp(parameters[1]) * self.log_size)
 
+    def correction(self, parameters: np.ndarray) -> np.ndarray:
+        """A L^−ω of every point."""
+        return np.exp(parameters[6] - np.exp(parameters[7]) * np.log(self.size))
+
     def kernel(self, parameters: np.ndarray, x: np.ndarray, others: np.ndarray) -> np.ndarray:
         """θ1² exp(−Δ²/2θ2²) without the constant."""
-        _, theta1, theta2 = np.exp(parameters[3:])
+        theta1, theta2 = np.exp(parameters[4:6])
         return theta1**2 * np.exp(-0.5 * ((x[:, None] - others) / theta2) ** 2)
 
     def covariances(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of the smooth part, of the law with what it leaves unexplained, and of the data, all of y."""
         amplitude = np.exp(-parameters[2] * self.log_size)
         smooth = amplitude[:, None] * self.kernel(parameters, self.x(parameters), self.x(parameters)) * amplitude
+        correction = self.correction(parameters)
+        smooth = smooth * (1 + np.outer(correction, correction))
         law = smooth + self.constant * np.outer(amplitude, amplitude) + np.diag((np.exp(parameters[3]) * amplitude) ** 2)
         return smooth, law, law + np.diag(self.error**2)
 
@@ -197,6 +203,8 @@ class _Posterior:
         weighted, x, theta2 = slope * smooth, self.x(parameters), math.exp(parameters[5])
         along_x = -2 / theta2**2 * (x * weighted.sum(1) - weighted @ x)
         stretch = np.exp(parameters[1])
+        correction = np.outer(*[self.correction(parameters)] * 2)
+        corrected = weighted * correction / (1 + correction)
         amplitude2 = np.exp(-2 * parameters[2] * self.log_size)
         full = [
             -along_x @ np.exp(stretch * self.log_size),
@@ -205,12 +213,14 @@ class _Posterior:
             2 * math.exp(2 * parameters[3]) * (slope.diagonal() @ amplitude2),
             2 * weighted.sum(),
             (weighted * (x[:, None] - x) ** 2).sum() / theta2**2,
+            2 * corrected.sum(),
+            -2 * math.exp(parameters[7]) * (np.log(self.size) @ corrected.sum(1)),
         ]
         return np.array(full)[self.free] - (free - self.prior_mean[self.free]) / self.prior_width[self.free] ** 2
 
     def maximise(self, rng: np.random.Generator, starts: int = 6) -> np.ndarray:
         """The best of several climbs, which start at temperatures all over the data."""
-        centres = np.tile(np.array([0.0, 0.0, self.fixed[2], -4.0, 0.7, -0.7]), (starts, 1))
+        centres = np.tile(np.array([0.0, 0.0, self.fixed[2], -4.0, 0.7, -0.7, 0.0, 0.4]), (starts, 1))
         centres[:, 0] = np.linspace(-0.8, 0.8, starts)
         centres[:, 1] += 0.4 * rng.normal(size=starts)
         short = [self._climb(start, 12) for start in centres[:, self.free]]
@@ -237,7 +247,7 @@ class _Posterior:
         return position
 
     def sample(self, mode: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draws of the parameters `(draws, 6)` and their normalised weights; the proposal learns from the draws before."""
+        """Draws of the parameters `(draws, 8)` and their normalised weights; the proposal learns from the draws before."""
         step = 1e-3 * np.eye(len(mode))
         curvature = np.stack([self.gradient(mode - s) - self.gradient(mode + s) for s in step]) / 2e-3
         heights, axes = np.linalg.eigh((curvature + curvature.T) / 2)
