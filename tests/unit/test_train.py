@@ -1,0 +1,108 @@
+"""The training loop: a generator that can be stopped, repeats itself for a seed, and costs nothing beside the network."""
+
+import time
+
+import pytest
+import torch
+
+from mlphys import nets, square, train
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def fresh(seed=0):
+    return nets.MultilayerPerceptron(square(4), hidden=(8,), seed=seed)
+
+
+def batches(generator):
+    x = torch.randn(32, 16, generator=generator)
+    return x, x[:, :1] + x[:, 1:2]
+
+
+def loss(model, batch):
+    return (model(batch[0]) - batch[1]).square().mean()
+
+
+def trained(steps=50, **options):
+    model = fresh()
+    return [step.loss for step in train.fit(model, loss, batches, steps, **options)], model
+
+
+def test_same_seed_same_result_whatever_the_global_generator():
+    torch.manual_seed(1)
+    first, model = trained(seed=3)
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    second, again = trained(seed=3)
+    assert first == second and torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert trained(seed=4)[0] != first
+    assert not torch.equal(next(fresh(1).parameters()), next(fresh(0).parameters()))
+
+
+def test_closed_half_way_is_the_shorter_run():
+    model = fresh().eval()
+    run = train.fit(model, loss, batches, 1000)
+    for step in run:
+        assert model.training
+        if step.step == 20:
+            run.close()
+    assert not model.training
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), trained(20)[1].parameters(), strict=True))
+
+
+def test_interrupt_ends_the_training_and_leaves_the_model_usable():
+    model, drawn = fresh().eval(), []
+
+    def interrupted(generator):
+        drawn.append(1)
+        if len(drawn) == 6:
+            raise KeyboardInterrupt
+        return batches(generator)
+
+    assert [step.step for step in train.fit(model, loss, interrupted, 1000)] == [1, 2, 3, 4, 5]
+    assert not model.training and bool(model(torch.ones(1, 16)).isfinite())
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="steps=0"):
+        train.fit(fresh(), loss, batches, 0)
+    with pytest.raises(ValueError, match="rate=-1"):
+        train.fit(fresh(), loss, batches, 5, rate=-1)
+    with pytest.raises(FloatingPointError, match="step 1"):
+        list(train.fit(fresh(), lambda model, batch: loss(model, batch) * torch.nan, batches, 5))
+    with pytest.raises(ValueError, match="rows"):
+        train.minibatches(torch.ones(3), torch.ones(4), size=2)
+
+
+def plain(model, steps):
+    """What one writes without the library."""
+    optimiser, generator = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True), torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        value = loss(model, batches(generator))
+        value.backward()
+        optimiser.step()
+        float(value.detach())
+
+
+def test_no_slower_than_a_plain_loop():
+    def seconds(work):
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    def ours():
+        for _ in train.fit(fresh(), loss, batches, 50):
+            pass
+
+    # Short pieces in turn: the best of each has met a quiet moment of the machine.
+    rounds = [(seconds(ours), seconds(lambda: plain(fresh(), 50))) for _ in range(60)]
+    ours_best, plain_best = (min(column) for column in zip(*rounds, strict=True))
+    assert plain_best / ours_best > 0.95
