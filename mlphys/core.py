@@ -10,6 +10,7 @@ from mlphys import checks, devices
 from mlphys.configurations import Sites
 from mlphys.hamiltonians.base import Derived, Hamiltonian
 from mlphys.state import State
+from mlphys.threads import one_torch_thread
 
 __all__ = ["Chain", "Info", "Sampler", "State", "run"]
 
@@ -226,7 +227,6 @@ def run(
 
     # A copy takes the first step, which compiles kernels or loads them: that is not the sampler's time.
     rehearsal = state.copy()
-    began = time.perf_counter()
     sampler.step(rehearsal, 1)
     devices.synchronise(state.device)
     began = time.perf_counter()
@@ -239,23 +239,24 @@ def run(
     report = _reporter(progress, samples)
     done, interrupted, seconds = 0, False, 0.0
     try:
-        # The number of tunings may not depend on the machine's speed, or the result would.
-        for block in range(_TUNINGS):
-            pace.advance(sampler, state, burn_in * (block + 1) // _TUNINGS - burn_in * block // _TUNINGS)
-            if burn_in >= _TUNINGS:
-                sampler.adapt(state)
-        for done in range(samples):
-            began = time.perf_counter()
-            pace.advance(sampler, state, thin)
-            for name, value in measure(state).items():
-                series[name][done] = value
-            seconds += time.perf_counter() - began
-            if kept is not None:
-                kept[done] = state.x.cpu()
-            if report(done + 1, samples) is False:
-                interrupted = True
-                break
-        done += 1
+        with one_torch_thread():
+            # The number of tunings may not depend on the machine's speed, or the result would.
+            for block in range(_TUNINGS):
+                pace.advance(sampler, state, burn_in * (block + 1) // _TUNINGS - burn_in * block // _TUNINGS)
+                if burn_in >= _TUNINGS:
+                    sampler.adapt(state)
+            for done in range(samples):
+                began = time.perf_counter()
+                pace.advance(sampler, state, thin)
+                for name, value in measure(state).items():
+                    series[name][done] = value
+                seconds += time.perf_counter() - began
+                if kept is not None:
+                    kept[done] = state.x.cpu()
+                if report(done + 1, samples) is False:
+                    interrupted = True
+                    break
+            done += 1
     except KeyboardInterrupt:
         interrupted = True
     finally:

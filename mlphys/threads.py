@@ -6,7 +6,9 @@ whose default thread layer aborts the process when two Python threads (two runni
 """
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -59,3 +61,17 @@ def over_chains(kernel, by_chain: tuple, shared: tuple = (), seconds: float = 1.
             future.exception()
         raise
     return None if results[0] is None else np.concatenate(results)
+
+
+@contextmanager
+def one_torch_thread():
+    """Give torch one thread for a while, if it is loaded: on small tensors more threads mostly wait for one another."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)

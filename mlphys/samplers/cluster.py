@@ -120,8 +120,9 @@ class Wolff(_Cluster):
     def adapt(self, state: State) -> None:
         flipped, clusters = state.cache["wolff_tally"]
         if self.clusters is None and clusters.all():
-            n_sites = self.hamiltonian.lattice.n_sites
-            state.cache["wolff_clusters"][:] = np.clip(np.rint(n_sites * clusters / flipped), 1, n_sites)
+            n_sites, before = self.hamiltonian.lattice.n_sites, state.cache["wolff_clusters"]
+            # At most doubled: while spins still order, clusters may grow a thousandfold from one sweep to the next.
+            before[:] = np.clip(np.rint(n_sites * clusters / flipped), 1, np.minimum(2 * before, n_sites))
         state.cache["wolff_tally"][:] = 0
 
 

@@ -195,3 +195,15 @@ def test_warm_compiles_every_kernel():
     cached = {kernel.__name__ for kernel in entries if type(kernel._cache).__name__ != "NullCache"}
     cold = {kernel.__name__ for kernel in entries if kernel.__name__ in cached and not kernel.signatures}
     assert cached and cold <= {"philox_words"}
+
+
+def test_tuning_wolff_while_the_spins_order_does_not_stall():
+    # From random spins the clusters are tiny, and then as large as the lattice: a number tuned to the first would take ages.
+    sampler = mp.Wolff(mp.Ising(mp.square(128)))
+    state = sampler.init(chains=1, temperature=1.5, seed=1, start="random")
+    flipped = []
+    for _ in range(60):
+        flipped.append(int(sampler.step(state).flipped[0]))
+        sampler.adapt(state)
+    assert max(flipped) < 50 * 128**2
+    assert np.mean(flipped[-20:]) == pytest.approx(128**2, rel=0.2)
