@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def over_chains(kernel, by_chain: tuple, shared: tuple = (), seconds: float = 1.
 @contextmanager
 def one_torch_thread():
     """Give torch one thread for a while, if it is loaded: on small tensors more threads mostly wait for one another."""
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 1
     if before > 1:
         torch.set_num_threads(1)
