@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import mlphys
 from mlphys import Ising, Metropolis, SwendsenWang, cubic, nets, phases, square, stats, triangular
 from mlphys.lattices import chain
 from mlphys.random import torch_generator
@@ -144,11 +145,11 @@ def test_nobody_beats_the_optimum(size, baseline, network, steps):
     (optimum,) = phases.accuracy(best, test, [CRITICAL])
     for indicator in (cut, network.probability):
         (value,) = phases.accuracy(indicator, test, [CRITICAL])
-        # The published numbers do not state their range of temperatures: near, not equal.
-        assert abs(value.mean - baseline) < 0.04 and optimum.mean < baseline + 0.06
+        # The baseline does not state its range of temperatures: near, not equal.
+        assert abs(value.mean - baseline) < 0.05
         gain = phases.advantage(indicator, best, test, CRITICAL)
         assert gain.mean < 3 * gain.error
-        assert gain.mean > -0.03
+        assert abs(value.mean - gain.mean - optimum.mean) < 1e-12
 
 
 def test_the_optimum_is_that_of_the_exact_likelihoods():
@@ -167,15 +168,36 @@ def test_the_optimum_is_that_of_the_exact_likelihoods():
 
 
 def test_shuffled_labels_give_chance():
-    train, test = ising_parts(10)
-    deranged = replace(train, temperature=np.random.default_rng(1).permutation(train.temperature))
+    def shuffled(part, seed):
+        return replace(part, temperature=np.random.default_rng(seed).permutation(part.temperature))
+
+    train, test = (shuffled(part, seed) for seed, part in enumerate(ising_parts(10)))
     network = nets.MultilayerPerceptron(square(10), hidden=(32,), even=True)
-    for _ in phases.supervised(deranged, network, (CRITICAL, CRITICAL), 300):
+    for _ in phases.supervised(train, network, (CRITICAL, CRITICAL), 300):
         pass
     (value,) = phases.accuracy(network.probability, test, [CRITICAL])
+    # Whatever it answers, it is right as often as a class is large.
     share = (test.temperature < CRITICAL).mean()
-    # Answers without knowledge are right as often as the classes are large, between share and 1 - share.
     assert abs(value.mean - 0.5) < abs(share - 0.5) + 4 * value.error
+
+
+def test_a_leak_shows_as_skill_without_knowledge():
+    """Slow chains of a glass, labelled by lot: a network recognises the neighbours of what it saw, and nothing else."""
+    couplings, lots = np.random.default_rng(1).choice([-1.0, 1.0], 512), np.repeat([1.0, 2.0], 40)
+    run = mlphys.run(Metropolis(Ising(square(16), couplings)), samples=40, temperature=0.5, chains=80, keep=True, seed=1)
+    data = phases.Dataset(run.x.flatten(0, 1), np.tile(lots, 40), np.tile(np.arange(80), 40), square(16))
+
+    def skill(train, test):
+        network = nets.MultilayerPerceptron(square(16))
+        for _ in phases.supervised(train, network, (1.5, 1.5), 300):
+            pass
+        return phases.accuracy(network.probability, test, [1.5])[0]
+
+    even = np.arange(len(data)) // 80 % 2 == 0
+    leaky, honest = (data.where(even), data.where(~even)), phases.split(data, (0.5, 0.5))
+    assert phases.leakage(*leaky) == 1 and phases.leakage(*honest) == 0
+    assert abs(skill(*honest).deviation(0.5)) < 4
+    assert skill(*leaky).mean > 0.9
 
 
 def test_a_linear_network_sees_nothing():
