@@ -20,13 +20,8 @@ class Step:
 
 
 def fit(
-    model: torch.nn.Module,
-    loss: Callable[[torch.nn.Module, Any], torch.Tensor],
-    batches: Callable[[torch.Generator], Any],
-    steps: int,
-    seed: int = 0,
-    rate: float = 1e-3,
-    optimiser: torch.optim.Optimizer | None = None,
+    model: torch.nn.Module, loss: Callable[[torch.nn.Module, Any], torch.Tensor], batches: Callable[[torch.Generator], Any],
+    steps: int, seed=0, rate=1e-3, optimiser: torch.optim.Optimizer | None = None,
 ) -> Iterator[Step]:
     """Minimise `loss(model, batch)` over the parameters of `model`, in place; yields a `Step` after each update.
 

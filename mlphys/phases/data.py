@@ -46,22 +46,15 @@ class Dataset:
 
 
 def sample(
-    sampler: core.Sampler | Hamiltonian,
-    temperatures: Sequence[float],
-    samples: int,
-    chains: int = 8,
-    seed: int = 0,
-    *,
-    correlation: float = 0.01,
-    pilot: int = 1000,
-    observables: Sequence[str] | None = None,
+    sampler: core.Sampler | Hamiltonian, temperatures: Sequence[float], samples: int, chains=8, seed=0,
+    *, correlation=0.01, pilot=1000, observables: Sequence[str] | None = None,
 ) -> Dataset:
     """Configurations of a sampler, or of a model by Swendsen–Wang: `samples` from each of `chains` at each temperature.
 
     A pilot run of `pilot` sweeps measures the autocorrelation time τ of every observable (or those named) at every
     temperature (J); configurations are then τ_max ln(1 / `correlation`) sweeps apart, where an exponential has decayed to
-    `correlation`. All temperatures share this spacing. Raises ChainTooShort for a pilot below 50 τ, ValueError for bad
-    arguments.
+    `correlation`. All temperatures share this spacing. Ctrl-C hands back the configurations drawn so far. Raises
+    ChainTooShort for a pilot below 50 τ, ValueError for bad arguments, KeyboardInterrupt when the pilot is stopped.
 
     >>> import mlphys as mp
     >>> data = sample(mp.Ising(mp.square(4)), [2.0, 3.0], samples=5, chains=2, pilot=500)
@@ -74,13 +67,14 @@ def sample(
     sampler = sampler if isinstance(sampler, core.Sampler) else SwendsenWang(sampler)
     each = np.repeat(np.asarray(temperatures, np.float64).ravel(), chains)
     trial = core.run(sampler, pilot, each, len(each), seed, observe=observables)
+    if trial.interrupted:
+        raise KeyboardInterrupt
     tau = max(_memory(trial, name, members) for name in trial.samples for members in _members(each))
     thin = max(1, math.ceil(tau * math.log(1 / correlation)))
     run = core.run(sampler, samples, thin=thin, state=trial.state, observe=observables, keep=True)
     numbers = np.array([spawn(seed, "chain", k) >> 1 for k in range(len(each))])
-    return Dataset(
-        run.x.flatten(0, 1), np.tile(each, len(run)), np.tile(numbers, len(run)), sampler.hamiltonian.lattice, thin, tau
-    )
+    temperature, chain = (np.tile(column, len(run)) for column in (each, numbers))
+    return Dataset(run.x.flatten(0, 1), temperature, chain, sampler.hamiltonian.lattice, thin, tau)
 
 
 def _members(temperature: np.ndarray):

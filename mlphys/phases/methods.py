@@ -45,16 +45,8 @@ def supervised(dataset: Dataset, network: Classifier, exclude: tuple[float, floa
 
 
 def confusion(
-    dataset: Dataset,
-    network: Classifier,
-    guesses: Sequence[float],
-    steps: int,
-    *,
-    batch: int = 128,
-    rate: float = 3e-3,
-    symmetries: bool = False,
-    flip: bool = False,
-    seed: int = 0,
+    dataset: Dataset, network: Classifier, guesses: Sequence[float], steps: int,
+    *, batch=128, rate=3e-3, symmetries=False, flip=False, seed=0,
 ) -> Iterator[Step]:
     """Train one output of the network for each guess of the boundary (J), all at once.
 
@@ -140,14 +132,14 @@ def _values(statistic: Callable, x) -> np.ndarray:
 
 
 def curve(indicator: Indicator, dataset: Dataset) -> pd.DataFrame:
-    """An indicator against temperature: a table of size, temperature, value and error, which is by the scatter of chains."""
+    """The first output against temperature, a table of size, temperature, value and error; errors by scatter of chains."""
     return _by_temperature(_outputs(indicator, dataset)[:, 0], dataset)
 
 
 def accuracy(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -> list[Estimate]:
     """Share of samples that the indicator puts on the right side of each guess, with the error by the scatter of chains.
 
-    A probability of exactly 1/2 is half right. Raises ValueError for bad guesses.
+    Every temperature weighs the same. A probability of exactly 1/2 is half right. Raises ValueError for bad guesses.
     """
     return [_mean(column, dataset) for column in _right(indicator, dataset, guesses).T]
 
