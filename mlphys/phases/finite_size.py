@@ -37,16 +37,17 @@ class Scaling:
     notes: tuple[str, ...] = ()
 
 
-def scaling(table, seed: int = 0, exponent: float | None = 0.0, corrections: bool = True, draws: int = 600) -> Scaling:
+def scaling(table, seed: int = 0, exponent: float | None = 0.0, omega: float | None = 1.5, draws: int = 600) -> Scaling:
     """Tc, ν and the exponent of a finite-size scaling law, with posterior errors; no form of f is assumed.
 
     table: columns size, temperature (in J), value, error (one standard deviation; of independent points); exponent: fixed,
-    0 for dimensionless values such as the Binder ratio, or None to fit it; draws: size of each of four samples of the
+    0 for dimensionless values such as the Binder ratio, or None to fit it; draws: size of a sample of the
     posterior. f is a Gaussian process whose kernel, θ0² δ + θ1² exp(−Δ²/2θ2²) and a free constant, adds to the measurement
-    errors. θ0 is what the scaling law leaves unexplained: it widens the errors where corrections to scaling show. Warns,
-    and notes, when the collapse is bad or Tc lies outside the data. Raises ValueError for tables that cannot be collapsed.
-    Source: Harada 2011 (10.1103/PhysRevE.84.056704); the posterior is integrated by adaptive importance sampling from
-    its Laplace approximation (Cappé et al. 2004, 10.1198/106186004X12803).
+    errors; θ0 is what the law leaves unexplained. Corrections to scaling, a second process times A L^−omega, A of order 1,
+    are integrated over, since small sizes would bias Tc without them; omega=None leaves them out. Warns, and notes, when the
+    collapse is bad or Tc lies outside the data. Raises ValueError for tables that cannot be collapsed.
+    Sources: Harada 2011 (10.1103/PhysRevE.84.056704), corrections Harada 2015 (10.1103/PhysRevE.92.012106); the posterior
+    is integrated by adaptive importance sampling (Cappé et al. 2004, 10.1198/106186004X12803), begun at its maximum.
 
     >>> sizes, temperatures = np.repeat([8, 16, 32], 9), np.tile(np.linspace(0.9, 1.1, 9), 3)
     >>> table = pd.DataFrame({"size": sizes, "temperature": temperatures, "error": 0.003})
@@ -59,8 +60,10 @@ def scaling(table, seed: int = 0, exponent: float | None = 0.0, corrections: boo
     table = _checked(table, sizes=2)
     if exponent is not None and not math.isfinite(exponent):
         raise ValueError(f"exponent={exponent!r} is not allowed: it must be a finite number, or None to fit it")
-    free = [True, True, exponent is None, True, True, True, corrections, corrections]
-    posterior = _Posterior(table, np.array(free), 0.0 if exponent is None else float(exponent))
+    if omega is not None and not 0 < omega < math.inf:
+        raise ValueError(f"omega={omega!r} is not allowed: it must be positive, or None to leave corrections out")
+    free = [True, True, exponent is None, True, True, True, omega is not None]
+    posterior = _Posterior(table, free, exponent or 0.0, omega)
     rng = random.generator(seed, "finite-size scaling")
     best = posterior.maximise(rng)
     values, weights = posterior.sample(best, draws, rng)
@@ -90,7 +93,7 @@ def crossings(table, seed: int = 0, replicas: int = 400) -> pd.DataFrame:
     """
     table = _checked(table, sizes=2)
     rng = random.generator(seed, "crossings")
-    smoothed = {size: _Posterior(part, np.array([False] * 3 + [True] * 3 + [False] * 2), 0.0) for size, part in table.groupby("size")}
+    smoothed = {size: _Posterior(part, [False] * 3 + [True] * 3 + [False]) for size, part in table.groupby("size")}
     modes = {size: posterior.complete(posterior.maximise(rng)) for size, posterior in smoothed.items()}
     rows = []
     for size, next_size in zip(list(smoothed)[:-1], list(smoothed)[1:], strict=True):
@@ -132,26 +135,27 @@ def binder_table(chains_by_size: Mapping[int, Chain], observable: str = "binder"
 
 
 class _Posterior:
-    """Log posterior of (Tc, log 1/ν, exponent, log θ0, log θ1, log θ2, log A, log ω) in the units of the data.
+    """Log posterior of (Tc, log 1/ν, exponent, log θ0, log θ1, log θ2, log A) in the units of the data.
 
     Temperatures are in half the range of the data from its middle, sizes in the largest one, values in their scatter. Then
     all parameters are of order 1, and weak normal priors keep them there.
     """
 
-    #                      Tc, log 1/ν, exponent, log θ0, log θ1, log θ2, log A, log ω
-    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0, 0.0, 0.4])
-    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5, 1.5, 0.5])
+    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0, 0.0])
+    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5, 0.7])
 
-    def __init__(self, table: pd.DataFrame, free: np.ndarray, exponent: float):
+    def __init__(self, table: pd.DataFrame, free: list[bool], exponent: float = 0.0, omega: float | None = None):
         size, self.temperature, value, error = (table[name].to_numpy(np.float64) for name in COLUMNS)
-        self.size, self.free = size, free
+        self.size, self.free = size, np.array(free)
+        self.decay = size ** -(omega or 0.0)
         self.log_size = np.log(size / size.max())
-        self.middle, self.half_range = np.mean([self.temperature.min(), self.temperature.max()]), np.ptp(self.temperature) / 2
+        self.half_range = np.ptp(self.temperature) / 2
+        self.middle = self.temperature.min() + self.half_range
         self.t = (self.temperature - self.middle) / self.half_range
         self.scale = value.std() or 1.0
         self.y, self.error = value / self.scale, error / self.scale
         self.constant = 10 * np.mean(self.y**2)
-        self.fixed = np.array([0, 0, exponent, 0, 0, 0, -40, 0.4])
+        self.fixed = np.array([0, 0, exponent, 0, 0, 0, -40])
 
     def complete(self, free: np.ndarray) -> np.ndarray:
         """All parameters from the free ones."""
@@ -164,7 +168,7 @@ class _Posterior:
 
     def correction(self, parameters: np.ndarray) -> np.ndarray:
         """A L^−ω of every point."""
-        return np.exp(parameters[6] - np.exp(parameters[7]) * np.log(self.size))
+        return np.exp(parameters[6]) * self.decay
 
     def kernel(self, parameters: np.ndarray, x: np.ndarray, others: np.ndarray) -> np.ndarray:
         """θ1² exp(−Δ²/2θ2²) without the constant."""
@@ -214,13 +218,14 @@ class _Posterior:
             2 * weighted.sum(),
             (weighted * (x[:, None] - x) ** 2).sum() / theta2**2,
             2 * corrected.sum(),
-            -2 * math.exp(parameters[7]) * (np.log(self.size) @ corrected.sum(1)),
         ]
         return np.array(full)[self.free] - (free - self.prior_mean[self.free]) / self.prior_width[self.free] ** 2
 
     def maximise(self, rng: np.random.Generator, starts: int = 6) -> np.ndarray:
         """The best of several climbs, which start at temperatures all over the data."""
-        centres = np.tile(np.array([0.0, 0.0, self.fixed[2], -4.0, 0.7, -0.7, 0.0, 0.4]), (starts, 1))
+        # Where sizes differ by orders of magnitude, a climb from exponent 0 would get lost.
+        growth = np.polyfit(self.log_size, np.log(np.abs(self.y) + self.error), 1)[0] if self.free[2] else 0.0
+        centres = np.tile(np.array([0.0, 0.0, -growth, -4.0, 0.7, -0.7, 0.0]), (starts, 1))
         centres[:, 0] = np.linspace(-0.8, 0.8, starts)
         centres[:, 1] += 0.4 * rng.normal(size=starts)
         short = [self._climb(start, 12) for start in centres[:, self.free]]
@@ -247,14 +252,14 @@ class _Posterior:
         return position
 
     def sample(self, mode: np.ndarray, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draws of the parameters `(draws, 8)` and their normalised weights; the proposal learns from the draws before."""
+        """Draws of the parameters `(draws, 7)` and their normalised weights; the proposal learns from the draws before."""
         step = 1e-3 * np.eye(len(mode))
         curvature = np.stack([self.gradient(mode - s) - self.gradient(mode + s) for s in step]) / 2e-3
         heights, axes = np.linalg.eigh((curvature + curvature.T) / 2)
         # No direction is wider than the prior.
         heights = np.maximum(heights, 1 / self.prior_width.max() ** 2)
         centre, covariance, degrees = mode, axes / heights @ axes.T, 5.0
-        for _ in range(4):
+        for _ in range(6):
             factor = np.linalg.cholesky(covariance)
             normal = rng.normal(size=(draws, len(mode))) / np.sqrt(rng.chisquare(degrees, size=(draws, 1)) / degrees)
             values = centre + normal @ factor.T
@@ -262,9 +267,15 @@ class _Posterior:
             log_weights = np.array([self.log_prob(value) for value in values]) - log_proposal
             weights = np.exp(log_weights - log_weights.max())
             weights /= weights.sum()
-            if 1 / (weights @ weights) > 4 * len(mode):
-                centre = weights @ values
-                covariance = ((values - centre).T * weights) @ (values - centre)
+            if 1 / (weights @ weights) > draws / 3:
+                break
+            # Where few draws carry the weight, the proposal moves there by smaller steps.
+            softened = weights
+            for _ in range(6):
+                if 1 / (softened @ softened) < 8 * len(mode):
+                    softened = np.sqrt(softened) / np.sqrt(softened).sum()
+            centre = softened @ values
+            covariance = ((values - centre).T * softened) @ (values - centre)
         return np.array([self.complete(value) for value in values]), weights
 
     def smoother(self, parameters: np.ndarray, temperature: np.ndarray) -> np.ndarray:
@@ -291,8 +302,9 @@ class _Posterior:
         unit = self.scale * largest ** parameters[2]
         band = unit * np.sqrt(np.maximum(variance, 0))
         curve = pd.DataFrame({"x": stretch * grid, "mean": unit * (smoother @ self.y), "error": band})
-        columns = {"size": self.size, "x": stretch * x, "value": unit * self.y / amplitude, "error": unit * self.error / amplitude}
-        return curve, pd.DataFrame(columns), chi2, freedom
+        value, error = unit * self.y / amplitude, unit * self.error / amplitude
+        points = pd.DataFrame({"size": self.size, "x": stretch * x, "value": value, "error": error})
+        return curve, points, chi2, freedom
 
 
 def _crossing(grid: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
