@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import mlphys as mp
-from mlphys.phases.finite_size import COLUMNS, _checked, _Posterior, binder_table, crossings, scaling
+from mlphys.phases.finite_size import _checked, binder_table, crossings, scaling
+from mlphys.phases.posterior import COLUMNS, Posterior
 
 TC, INVERSE_NU = 2.25, 0.8
 SEEDS = 60
@@ -76,7 +77,7 @@ def test_exponent_is_found():
 
 
 def test_gradient_is_that_of_the_posterior():
-    posterior = _Posterior(_checked(made(1), sizes=2), [True] * 7, omega=1.2)
+    posterior = Posterior(_checked(made(1), sizes=2), [True] * 7, omega=1.2)
     at = np.array([0.1, 0.2, 0.3, -3.0, 0.5, -0.4, 0.3])
     numerical = [(posterior.log_prob(at + h) - posterior.log_prob(at - h)) / 2e-5 for h in 1e-5 * np.eye(7)]
     np.testing.assert_allclose(posterior.gradient(at), numerical, rtol=1e-4)
