@@ -49,12 +49,17 @@ class Measured:
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         return (
-            f"{self.name}: {with_error(self.value, self.error)}{unit}, exact {self._exact_text()}{unit}, "
+            f"{self.name}: {with_error(self.value, self.error)}{unit}, {self._kind} {self._exact_text()}{unit}, "
             f"deviation {sigmas(self.deviation)} σ"
         )
 
     def _repr_html_(self) -> str:
         return _table([self])
+
+    @property
+    def _kind(self) -> str:
+        """An exact value has no error of its own; one with an error was published by somebody who measured."""
+        return "published" if self.exact_error > 0 else "exact"
 
     def _exact_text(self) -> str:
         if self.exact_error > 0:
@@ -140,7 +145,7 @@ def level(deviation: float) -> str:
 def _table(rows: Sequence[Measured]) -> str:
     cell = "padding:7px 18px 7px 0;border:0;text-align:left;white-space:nowrap;vertical-align:middle"
     rule = "border-bottom:1px solid color-mix(in srgb,currentColor 22%,transparent);background:none"
-    names = ("quantity", "measured", "exact", "deviation")
+    names = ("quantity", "measured", " or ".join(sorted({row._kind for row in rows})), "deviation")
     head = "".join(f'<th scope="col" style="{cell};font-weight:500;opacity:.75">{name}</th>' for name in names)
     body = ""
     for row in rows:

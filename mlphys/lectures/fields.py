@@ -234,14 +234,11 @@ def app(size: str | None = None) -> App:
         values: dict[str, object] = {"sweeps": live.state.sweep}
         temperature = round(float(live.state.temperature[0]), 4)
         for name in QUANTITIES:
-            estimate, published = live.estimate(name), PUBLISHED.get(name, {}).get(live.side)
+            estimate = live.estimate(name)
             values[name] = float(np.mean(live.series[name])) if live.series else None
             if estimate is not None:
                 visited[name, live.side, temperature] = estimate
                 values[name] = (estimate.mean, estimate.error)
-                if published and temperature == KOSTERLITZ_THOULESS:
-                    # The published value has an error of its own.
-                    values[name] = (estimate.mean, float(np.hypot(estimate.error, published[1])), published[0])
         told = live.estimate("energy", "squared_force", of=lambda e, f2: -f2 / (2 * e))
         values["force_temperature"] = None if told is None else (told.mean, told.error, temperature)
         readouts.update(**values)

@@ -673,3 +673,10 @@ class TestApp:
         app.close()
         assert not player._thread.is_alive()
         app.close()
+
+
+def test_a_published_value_is_not_called_exact():
+    from mlphys.lab import measured
+
+    assert "published 0.6482(8)" in str(measured("Υ", (0.6477, 0.0003), (0.6482, 0.0008)))
+    assert "exact 0.7" in str(measured("T", (0.6986, 0.0010), 0.7))
