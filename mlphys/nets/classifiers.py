@@ -35,10 +35,14 @@ class Classifier(nn.Module):
         return (up + down) / 2
 
     @torch.no_grad()
-    def probability(self, x: torch.Tensor, batch: int = 1024) -> torch.Tensor:
-        """Probability of the low-temperature phase, `(len(x), outputs)` on the CPU; computed `batch` rows at a time."""
+    def evaluate(self, x: torch.Tensor, batch: int = 1024) -> torch.Tensor:
+        """The outputs `(len(x), outputs)` on the CPU without gradients, computed `batch` rows at a time."""
         device = next(self.parameters()).device
-        return torch.cat([self(part.to(device)).sigmoid().cpu() for part in torch.as_tensor(x).split(batch)])
+        return torch.cat([self(part.to(device)).cpu() for part in torch.as_tensor(x).split(batch)])
+
+    def probability(self, x: torch.Tensor, batch: int = 1024) -> torch.Tensor:
+        """Probability of the low-temperature phase, `(len(x), outputs)` on the CPU."""
+        return self.evaluate(x, batch).sigmoid()
 
     def _seeded(self, seed: int) -> None:
         """Weights uniform within √(3 / fan-in), which keeps the variance; biases zero."""

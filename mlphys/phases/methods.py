@@ -24,7 +24,7 @@ Indicator = Callable[[torch.Tensor], torch.Tensor | np.ndarray]
 def supervised(dataset: Dataset, network: Classifier, exclude: tuple[float, float], steps: int, **options) -> Iterator[Step]:
     """Train a network to tell the temperatures below `exclude` from those above it; what lies between is left out.
 
-    exclude: (low, high) in J; options: those of `confusion`. Raises ValueError for bad arguments, also where one side is
+    exclude: (low, high) in J; options: those of `learn`. Raises ValueError for bad arguments, also where one side is
     empty. Source: Carrasquilla and Melko 2017 (10.1038/nphys4035).
 
     >>> import mlphys as mp
@@ -44,27 +44,35 @@ def supervised(dataset: Dataset, network: Classifier, exclude: tuple[float, floa
     return confusion(dataset.where(outside), network, [(low + high) / 2], steps, **options)
 
 
-def confusion(
-    dataset: Dataset, network: Classifier, guesses: Sequence[float], steps: int,
-    *, batch=128, rate=3e-3, symmetries=False, flip=False, seed=0,
-) -> Iterator[Step]:
+def confusion(dataset: Dataset, network: Classifier, guesses: Sequence[float], steps: int, **options) -> Iterator[Step]:
     """Train one output of the network for each guess of the boundary (J), all at once.
 
     The accuracy of each, read with `accuracy`, peaks where the guess is right, and at the ends, where one class is all there
-    is. `symmetries` moves every configuration of a batch by the space group of the lattice, with `flip` also by its sign.
-    Raises ValueError for bad arguments. Sources: van Nieuwenburg, Liu, Huber 2017 (10.1038/nphys4037); one network for all
-    guesses: Arnold, Schäfer, Lörch 2023 (arXiv:2311.09128).
+    is. options: those of `learn`. Raises ValueError for bad arguments. Sources: van Nieuwenburg, Liu, Huber 2017
+    (10.1038/nphys4037); one network for all guesses: Arnold, Schäfer, Lörch 2023 (arXiv:2311.09128).
     """
-    labels = torch.from_numpy(_labels(dataset, guesses)).to(next(network.parameters()))
+    labels = _labels(dataset, guesses)
     if labels.shape[1] != network.outputs:
         raise ValueError(f"guesses={guesses!r} are not allowed: the network has {network.outputs} outputs, one for each")
-    draw = minibatches(dataset.x.to(labels.device), labels, size=batch)
+    return learn(dataset, network, labels, binary_cross_entropy_with_logits, steps, **options)
+
+
+def learn(
+    dataset: Dataset, network: torch.nn.Module, labels: np.ndarray, loss: Callable, steps: int,
+    *, batch=128, rate=3e-3, symmetries=False, flip=False, seed=0,
+) -> Iterator[Step]:
+    """Train a network on labels `(samples, outputs)`, by a loss of outputs and labels: what all methods with labels share.
+
+    `symmetries` moves every configuration of a batch by the space group of the lattice, with `flip` also by its sign.
+    """
+    targets = torch.from_numpy(labels).to(next(network.parameters()))
+    draw = minibatches(dataset.x.to(targets.device), targets, size=batch)
 
     def batches(generator):
         x, y = draw(generator)
         return (augment(x, dataset.lattice, generator, flip) if symmetries else x), y
 
-    return fit(network, lambda model, xy: binary_cross_entropy_with_logits(model(xy[0]), xy[1]), batches, steps, seed, rate)
+    return fit(network, lambda model, xy: loss(model(xy[0]), xy[1]), batches, steps, seed, rate)
 
 
 def _labels(dataset: Dataset, guesses: Sequence[float]) -> np.ndarray:
@@ -88,10 +96,15 @@ def optimal(dataset: Dataset, statistic: Callable, guesses: Sequence[float]) -> 
     >>> optimal(data, lambda x: x[:, 0], [1.5])(data.x)[:, 0].tolist()
     [1.0, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0, 0.0]
     """
-    below, values = _labels(dataset, guesses), _values(statistic, dataset.x)
+    return conditional_mean(dataset, statistic, _labels(dataset, guesses))
+
+
+def conditional_mean(dataset: Dataset, statistic: Callable, labels: np.ndarray) -> Indicator:
+    """Mean of each label `(samples, k)` given a statistic of x, monotone in it: a function of x to `(samples, k)`."""
+    values = _values(statistic, dataset.x)
     levels, level, counts = np.unique(values, return_inverse=True, return_counts=True)
     curves = []
-    for column in below.T:
+    for column in labels.T:
         share = np.bincount(level, column) / counts
         sign = 1 if np.corrcoef(values, column)[0, 1] > 0 else -1
         curves.append(sign * _monotone(sign * share, counts))
