@@ -44,21 +44,22 @@ class Classifier(nn.Module):
         """Probability of the low-temperature phase, `(len(x), outputs)` on the CPU."""
         return self.evaluate(x, batch).sigmoid()
 
-    def _seeded(self, seed: int) -> None:
-        """Weights uniform within √(3 / fan-in), which keeps the variance; biases zero."""
-        generator = torch_generator(seed, "weights")
-        with torch.no_grad():
-            for parameter in self.parameters():
-                if parameter.ndim > 1:
-                    width = (3 / parameter[0].numel()) ** 0.5
-                    parameter.uniform_(-width, width, generator=generator)
-                else:
-                    parameter.zero_()
 
-
-def _layer(kind, *sizes, **options):
-    # Layers left empty: their own initialisation would draw from torch's global generator.
+def layer(kind: type[nn.Module], *sizes, **options) -> nn.Module:
+    """A layer left empty: its own initialisation would draw from torch's global generator."""
     return nn.utils.skip_init(kind, *sizes, **options)
+
+
+def draw_weights(network: nn.Module, seed: int) -> None:
+    """Weights uniform within √(3 / fan-in), which keeps the variance; biases zero."""
+    generator = torch_generator(seed, "weights")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                width = (3 / parameter[0].numel()) ** 0.5
+                parameter.uniform_(-width, width, generator=generator)
+            else:
+                parameter.zero_()
 
 
 class LogisticRegression(Classifier):
@@ -66,8 +67,8 @@ class LogisticRegression(Classifier):
 
     def __init__(self, lattice: Lattice, outputs: int = 1, seed: int = 0):
         super().__init__(lattice, outputs)
-        self.layer = _layer(nn.Linear, lattice.n_sites, outputs)
-        self._seeded(seed)
+        self.layer = layer(nn.Linear, lattice.n_sites, outputs)
+        draw_weights(self, seed)
 
     def log_odds(self, x):
         return self.layer(x)
@@ -79,9 +80,9 @@ class MultilayerPerceptron(Classifier):
     def __init__(self, lattice: Lattice, hidden: Sequence[int] = (64,), outputs: int = 1, even: bool = False, seed: int = 0):
         super().__init__(lattice, outputs, even)
         sizes = [lattice.n_sites, *(whole("hidden", width, 1) for width in hidden)]
-        layers = [module for pair in pairwise(sizes) for module in (_layer(nn.Linear, *pair), nn.ReLU())]
-        self.layers = nn.Sequential(*layers, _layer(nn.Linear, sizes[-1], outputs))
-        self._seeded(seed)
+        layers = [module for pair in pairwise(sizes) for module in (layer(nn.Linear, *pair), nn.ReLU())]
+        self.layers = nn.Sequential(*layers, layer(nn.Linear, sizes[-1], outputs))
+        draw_weights(self, seed)
 
     def log_odds(self, x):
         return self.layers(x)
@@ -109,9 +110,9 @@ class ConvolutionalNetwork(Classifier):
         sizes = [1, *(whole("channels", width, 1) for width in channels)]
         layers = []
         for pair in pairwise(sizes):
-            layers += [_layer(convolution, *pair, kernel, padding=reach, padding_mode="circular"), nn.ReLU()]
-        self.layers, self.last = nn.Sequential(*layers), _layer(nn.Linear, sizes[-1], outputs)
-        self._seeded(seed)
+            layers += [layer(convolution, *pair, kernel, padding=reach, padding_mode="circular"), nn.ReLU()]
+        self.layers, self.last = nn.Sequential(*layers), layer(nn.Linear, sizes[-1], outputs)
+        draw_weights(self, seed)
 
     def log_odds(self, x):
         return self.last(self.layers(x.reshape(len(x), 1, *self.lattice.shape)).flatten(2).mean(2))
