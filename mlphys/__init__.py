@@ -15,6 +15,7 @@ _HOMES = {
     "hamiltonians.vectors": ["Heisenberg", "XY"],
     "hamiltonians.fields": ["Phi4"],
     "hamiltonians.gauge": ["U1Gauge"],
+    "hamiltonians.quantum": ["HeisenbergJ1J2", "TransverseIsing", "XXZ"],
     "core": ["Chain", "Info", "Sampler", "State", "run"],
     "samplers.metropolis": ["HeatBath", "Metropolis", "Overrelaxation"],
     "samplers.cluster": ["SwendsenWang", "Wolff"],

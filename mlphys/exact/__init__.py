@@ -11,6 +11,7 @@ from mlphys.exact.ising import (
     kaufman,
     onsager,
 )
+from mlphys.exact.quantum import ground_energy
 from mlphys.exact.twin import thermal
 from mlphys.exact.values import Exact
 from mlphys.exact.vectors import heisenberg_ring, u1_torus, xy_ring, xy_torus
@@ -27,6 +28,7 @@ __all__ = [
     "field_ring",
     "free_field",
     "glass_torus",
+    "ground_energy",
     "heisenberg_ring",
     "ising_chain",
     "kaufman",
