@@ -146,7 +146,7 @@ def _values(statistic: Callable, x) -> np.ndarray:
 
 def curve(indicator: Indicator, dataset: Dataset) -> pd.DataFrame:
     """The first output against temperature, a table of size, temperature, value and error; errors by scatter of chains."""
-    return _by_temperature(_outputs(indicator, dataset)[:, 0], dataset)
+    return by_temperature(outputs(indicator, dataset)[:, 0], dataset)
 
 
 def accuracy(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -> list[Estimate]:
@@ -154,24 +154,27 @@ def accuracy(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -
 
     Every temperature weighs the same. A probability of exactly 1/2 is half right. Raises ValueError for bad guesses.
     """
-    return [_mean(column, dataset) for column in _right(indicator, dataset, guesses).T]
+    return [pooled(column, dataset) for column in hits(indicator, dataset, guesses).T]
 
 
 def advantage(indicator: Indicator, other: Indicator, dataset: Dataset, guess: float) -> Estimate:
     """Accuracy of an indicator less that of another on the same samples: what they share in noise drops out."""
-    right = [_right(each, dataset, [guess])[:, 0] for each in (indicator, other)]
-    return _mean(right[0] - right[1], dataset)
+    mine, others = (hits(each, dataset, [guess])[:, 0] for each in (indicator, other))
+    return pooled(mine - others, dataset)
 
 
-def _right(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -> np.ndarray:
-    return (1 + np.sign(_outputs(indicator, dataset) - 0.5) * np.where(_labels(dataset, guesses), 1, -1)) / 2
+def hits(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -> np.ndarray:
+    """1 where the indicator is on the right side of a guess, 0 where it is not, `(samples, guesses)`."""
+    return (1 + np.sign(outputs(indicator, dataset) - 0.5) * np.where(_labels(dataset, guesses), 1, -1)) / 2
 
 
-def _outputs(indicator: Indicator, dataset: Dataset) -> np.ndarray:
+def outputs(indicator: Indicator, dataset: Dataset) -> np.ndarray:
+    """What an indicator says of every sample, `(samples, outputs)`."""
     return np.asarray(indicator(dataset.x), np.float64).reshape(len(dataset), -1)
 
 
-def _by_temperature(values: np.ndarray, dataset: Dataset) -> pd.DataFrame:
+def by_temperature(values: np.ndarray, dataset: Dataset) -> pd.DataFrame:
+    """Means of values `(samples,)` at each temperature: size, temperature, value, error."""
     table = pd.DataFrame({"temperature": dataset.temperature, "chain": dataset.chain, "value": values})
     chains = table.groupby(["temperature", "chain"]).value.mean().groupby("temperature")
     summary = pd.DataFrame({"value": chains.mean(), "error": chains.sem()}).reset_index()
@@ -179,6 +182,7 @@ def _by_temperature(values: np.ndarray, dataset: Dataset) -> pd.DataFrame:
     return summary
 
 
-def _mean(values: np.ndarray, dataset: Dataset) -> Estimate:
-    table = _by_temperature(values, dataset)
+def pooled(values: np.ndarray, dataset: Dataset) -> Estimate:
+    """Mean of values `(samples,)` over all temperatures, each with the same weight."""
+    table = by_temperature(values, dataset)
     return Estimate(float(table.value.mean()), math.sqrt((table.error**2).sum()) / len(table))
