@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlphys.lab.player import Player
     from mlphys.lab.plot import Plot
     from mlphys.lab.readouts import Readouts
+    from mlphys.lab.simulation import Simulation, SimulationPlayer
     from mlphys.lab.traces import band, line, markers
 
 _HOME = {
@@ -33,6 +34,8 @@ _HOME = {
     "Player": "player",
     "Plot": "plot",
     "Readouts": "readouts",
+    "Simulation": "simulation",
+    "SimulationPlayer": "simulation",
     "band": "traces",
     "line": "traces",
     "markers": "traces",
@@ -51,6 +54,8 @@ __all__ = [
     "Player",
     "Plot",
     "Readouts",
+    "Simulation",
+    "SimulationPlayer",
     "Switch",
     "Verdict",
     "band",

@@ -1,15 +1,24 @@
 """Lecture 02, fields: its sizes, the live XY model with its vortices, and the live φ⁴ field with its two peaks."""
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 import mlphys as mp
-from mlphys.configurations import Sites
-from mlphys.core import Sampler, State
-from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Plot,
+    Readouts,
+    Simulation,
+    SimulationPlayer,
+    Switch,
+    controls,
+    line,
+    markers,
+)
 from mlphys.lectures.fields_exercises import exercises
 from mlphys.lectures.fields_experiments import (
     FIELD_SAMPLERS,
@@ -29,7 +38,7 @@ from mlphys.lectures.fields_experiments import (
 )
 from mlphys.lectures.sizes import choose
 from mlphys.random import generator
-from mlphys.stats import ChainTooShort, Estimate, jackknife
+from mlphys.stats import Estimate
 
 __all__ = [
     "CONTENDERS",
@@ -107,56 +116,6 @@ def sizes(name: str | None = None) -> Sizes:
     return choose(_SIZES, name)
 
 
-class Live:
-    """One lattice that runs live, and what was measured on it since its last change."""
-
-    MEMORY, TUNING = 2**13, 200
-
-    def __init__(self, sampler: Sampler, x: np.ndarray, beta: float, seed: int, look: Callable):
-        self.sampler, self.model = sampler, sampler.hamiltonian
-        self.shape, self.side = x.shape, x.shape[0]
-        # Made by hand, without torch: that takes longer to import than the rest of the app to open.
-        self.state = State(Sites(x.reshape(1, -1)), np.array([beta]), seed)
-        sampler.adopt(self.state)
-        self._look = look
-        self.series: dict[str, deque[float]] = {}
-        self.seen = look(self.x, beta)[1]
-
-    @property
-    def x(self) -> np.ndarray:
-        """The lattice (rows, columns) as it is now."""
-        return np.asarray(self.state.configuration.spins()).reshape(self.shape)
-
-    def advance(self, sweeps: int) -> None:
-        """Go `sweeps` sweeps on and measure."""
-        self.sampler.step(self.state, sweeps)
-        if self.samples < self.TUNING:
-            self.sampler.adapt(self.state)
-        values, self.seen = self._look(self.x, float(self.state.beta[0]))
-        for name, value in values.items():
-            self.series.setdefault(name, deque(maxlen=self.MEMORY)).append(value)
-
-    def forget(self) -> None:
-        """Drop the measurements: something has changed."""
-        self.series.clear()
-
-    @property
-    def samples(self) -> int:
-        return len(next(iter(self.series.values()), ()))
-
-    def estimate(self, *names: str, of: Callable[..., float] | None = None) -> Estimate | None:
-        """The mean of one quantity, or a function `of` several means; None while there is too little for an error."""
-        # Tuning ends with the first measurements, and the lattice has to forget where it came from.
-        first = max(self.TUNING, self.samples // 5)
-        if self.samples - first < 100:
-            return None
-        parts = [np.array(self.series[name])[first:] for name in names]
-        try:
-            return mp.stats.estimate(parts[0]) if of is None else jackknife(of, *parts)
-        except ChainTooShort:
-            return None
-
-
 QUANTITIES = {
     "helicity_modulus": "helicity modulus Υ (J)",
     "energy": "energy ⟨e⟩ per site (J)",
@@ -194,24 +153,20 @@ def app(size: str | None = None) -> App:
     history = Plot(x="time (frames)", y="Υ and e (J)", label="history of helicity modulus and energy")
     grid = np.linspace(0.3, 1.6, 80)
     visited: dict[tuple[str, int, float], Estimate] = {}
-    live: Live
-    seed = 0
 
-    def rebuild() -> None:
-        nonlocal live, seed
+    def look(live: Simulation) -> tuple[dict, np.ndarray]:
+        return look_at_spins(live.x, live.beta)
+
+    def make(seed: int) -> Simulation:
         model = mp.XY(mp.square(int(knobs.side)))
-        sampler = SPIN_SAMPLERS[knobs.sampler](model)
-        seed += 1
-        turns = generator(seed, "start").uniform(-np.pi, np.pi, model.lattice.shape)
-        live = Live(sampler, turns if knobs.start == "random" else 0 * turns, 1 / knobs.temperature, seed, look_at_spins)
-        player.steps = 0
-        draw()
-        plot()
+        angles = generator(seed, "start").uniform(-np.pi, np.pi, model.lattice.shape)
+        start = angles if knobs.start == "random" else 0 * angles
+        return Simulation(SPIN_SAMPLERS[knobs.sampler](model), start, knobs.temperature, seed, look)
 
-    def draw() -> None:
+    def draw(live: Simulation) -> None:
         view.show(live.x, scale="wheel", marks=live.seen if knobs.vortices else None)
 
-    def plot() -> None:
+    def plot(live: Simulation) -> None:
         quantity, side = knobs.quantity.replace(" ", "_"), live.side
         traces = []
         if quantity == "helicity_modulus":
@@ -225,17 +180,17 @@ def app(size: str | None = None) -> App:
         t, e = [t for t, _ in points], [e for _, e in points]
         traces.append(markers(t, [v.mean for v in e], [v.error for v in e], name=f"measured, L = {side}", colour=1))
         curve.update(*traces, layout={"xaxis": {"range": [0.3, 1.6]}, "yaxis": {"title": {"text": QUANTITIES[quantity]}}})
-        recent = [np.array(live.series.get(name, ()))[-500:] for name in ("helicity_modulus", "energy")]
+        recent = [live.recent(name) for name in ("helicity_modulus", "energy")]
         time = np.arange(len(recent[0]))
         names = ("helicity modulus Υ (J)", "energy e (J)")
         history.update(*(line(time, y, name, colour) for y, name, colour in zip(recent, names, (1, 2), strict=True)))
 
-    def tell() -> None:
+    def tell(live: Simulation) -> None:
         values: dict[str, object] = {"sweeps": live.state.sweep}
-        temperature = round(float(live.state.temperature[0]), 4)
+        temperature = round(live.temperature, 4)
         for name in QUANTITIES:
             estimate = live.estimate(name)
-            values[name] = float(np.mean(live.series[name])) if live.series else None
+            values[name] = live.mean(name)
             if estimate is not None:
                 visited[name, live.side, temperature] = estimate
                 values[name] = (estimate.mean, estimate.error)
@@ -243,26 +198,16 @@ def app(size: str | None = None) -> App:
         values["force_temperature"] = None if told is None else (told.mean, told.error, temperature)
         readouts.update(**values)
 
-    def step() -> None:
-        live.advance(int(knobs.sweeps))
-        draw()
-        if player.steps % 30 == 0:
-            tell()
-            plot()
-
-    def changed(change) -> None:
-        with player.lock:
-            if change.name == "temperature":
-                live.state.temperature = change.new
-                live.forget()
-            elif change.name in ("side", "sampler", "start"):
-                rebuild()
-            draw()
-            plot()
-
-    player = Player(step, rate=60, reset=rebuild, unit="frames/s", label="the spins")
-    rebuild()
-    knobs.observe(changed, ["temperature", "side", "sampler", "start", "quantity", "vortices"])
+    player = SimulationPlayer(
+        make,
+        knobs,
+        draw=draw,
+        plot=plot,
+        tell=tell,
+        turns={"temperature": Simulation.heat},
+        rebuilds=("side", "sampler", "start"),
+        label="the spins",
+    )
     return App(
         "Vortices",
         "No order survives in two dimensions: what, then, changes at one sharp temperature?",
@@ -295,40 +240,23 @@ def field_app(size: str | None = None) -> App:
     )
     history = Plot(x="time (frames)", y="mean field M", label="history of the mean field")
     edges = np.linspace(-3, 3, 61)
-    live: Live
-    seed = 0
 
-    def model() -> mp.Phi4:
-        return mp.Phi4.from_kappa(mp.square(int(knobs.side)), knobs.kappa, COUPLING)
+    def simulation(seed: int, start: np.ndarray | None = None) -> Simulation:
+        field = mp.Phi4.from_kappa(mp.square(int(knobs.side)), knobs.kappa, COUPLING)
+        if start is None:
+            start = generator(seed, "start").normal(size=field.lattice.shape)
+        look = look_at_field(field)
+        return Simulation(FIELD_SAMPLERS[knobs.sampler](field), start, 1.0, seed, lambda live: look(live.x, live.beta))
 
-    def rebuild() -> None:
-        nonlocal live, seed
-        seed += 1
-        field = model()
-        start = generator(seed, "start").normal(size=field.lattice.shape)
-        live = Live(FIELD_SAMPLERS[knobs.sampler](field), start, 1.0, seed, look_at_field(field))
-        player.steps = 0
-        draw()
-        plot()
-
-    def turn() -> None:
-        """Go on from this field with another κ."""
-        nonlocal live
-        field = model()
-        live = Live(FIELD_SAMPLERS[knobs.sampler](field), live.x.copy(), 1.0, live.state.seed + 1, look_at_field(field))
-
-    def draw() -> None:
-        view.show(live.seen, scale=(-4, 4))
-
-    def plot() -> None:
-        m = np.array(live.series.get("magnetisation", ()))
+    def plot(live: Simulation) -> None:
+        m = live.recent("magnetisation", live.MEMORY)
         density = np.histogram(m[len(m) // 5 :], edges, density=True)[0] if len(m) > 20 else np.zeros(len(edges) - 1)
         peaks.update(line((edges[1:] + edges[:-1]) / 2, density, name=f"κ = {knobs.kappa:.3f}, L = {live.side}", colour=1))
         # Points: a line between the signs of a cluster algorithm would fill the plot.
         points = markers(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1)
         history.update(points | {"marker": points["marker"] | {"size": 4}})
 
-    def tell() -> None:
+    def tell(live: Simulation) -> None:
         values: dict[str, object] = {"sweeps": live.state.sweep}
         for name in names:
             estimate = live.estimate(name)
@@ -337,25 +265,16 @@ def field_app(size: str | None = None) -> App:
             )
         readouts.update(**values)
 
-    def step() -> None:
-        live.advance(int(knobs.sweeps))
-        draw()
-        if player.steps % 30 == 0:
-            tell()
-            plot()
-
-    def changed(change) -> None:
-        with player.lock:
-            if change.name == "kappa":
-                turn()
-            else:
-                rebuild()
-            draw()
-            plot()
-
-    player = Player(step, rate=60, reset=rebuild, unit="frames/s", label="the field")
-    rebuild()
-    knobs.observe(changed, ["kappa", "side", "sampler"])
+    player = SimulationPlayer(
+        simulation,
+        knobs,
+        draw=lambda live: view.show(live.x, scale=(-4, 4)),
+        plot=plot,
+        tell=tell,
+        turns={"kappa": lambda live, _: simulation(live.state.seed + 1, live.x)},
+        rebuilds=("side", "sampler"),
+        label="the field",
+    )
     return App(
         "A field that chooses a side",
         "The action treats φ and −φ alike: when does the field not?",

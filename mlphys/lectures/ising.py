@@ -2,17 +2,33 @@
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 import mlphys as mp
 from mlphys.core import State
 from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE, kaufman, onsager
-from mlphys.lab import App, Choice, Control, LatticeView, Player, Plot, Readouts, Switch, controls, line, markers
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Player,
+    Plot,
+    Readouts,
+    Simulation,
+    SimulationPlayer,
+    Switch,
+    controls,
+    line,
+    markers,
+)
 from mlphys.lectures.ising_exercises import exercises
 from mlphys.lectures.ising_experiments import SAMPLERS, dynamic_exponent, heat_capacity, slowing_down, yardstick
 from mlphys.lectures.sizes import choose
-from mlphys.stats import ChainTooShort, Estimate, jackknife
+from mlphys.random import generator
+from mlphys.stats import Estimate
 
 __all__ = [
     "CRITICAL_TEMPERATURE",
@@ -73,66 +89,32 @@ def temperature_grid(low: float, high: float) -> np.ndarray:
     return np.unique(grid[(grid >= low) & (grid <= high)])
 
 
-class Magnet:
-    """One lattice that runs live, and what was measured on it since its last change."""
+def look_at_spins(live: Simulation) -> tuple[dict, None]:
+    """Energy per site in J, its square, and magnetisation, with and without its sign."""
+    values = live.model.measure(live.state, ("energy", "magnetisation", "abs_magnetisation"))
+    return values | {"squared_energy": values["energy"] ** 2}, None
 
-    MEMORY, TUNING = 2**14, 200
 
-    def __init__(self, side: int, sampler: str, temperature: float, start: str = "ordered", seed: int = 1):
-        self.model = mp.Ising(mp.square(side))
-        self.sampler = SAMPLERS[sampler](self.model)
-        self.side, self.seed = side, seed
-        self.state: State = self.sampler.init(1, temperature, seed, start=start)
-        self.energy: deque[float] = deque(maxlen=self.MEMORY)
-        self.magnetisation: deque[float] = deque(maxlen=self.MEMORY)
+def measure(live: Simulation, quantity: str) -> Estimate | None:
+    """One of `QUANTITIES`; None while there is too little for an error."""
+    if quantity == "heat capacity":
+        factor = live.side**2 / live.temperature**2
+        return live.estimate("energy", "squared_energy", of=lambda e, e2: factor * (e2 - e**2))
+    return live.estimate("abs_magnetisation" if quantity == "magnetisation" else quantity)
 
-    def advance(self, sweeps: int) -> None:
-        """Go `sweeps` sweeps on and measure."""
-        self.sampler.step(self.state, sweeps)
-        if len(self.energy) < self.TUNING:
-            self.sampler.adapt(self.state)
-        values = self.model.measure(self.state, ("energy", "magnetisation"))
-        self.energy.append(float(values["energy"][0]))
-        self.magnetisation.append(float(values["magnetisation"][0]))
 
-    def forget(self) -> None:
-        """Drop the measurements: something has changed."""
-        self.energy.clear()
-        self.magnetisation.clear()
+def exact(quantity: str, side: int, temperature):
+    """The exact value: of this lattice for the energy and heat capacity, of the infinite one for the magnetisation."""
+    if quantity == "magnetisation":
+        return onsager(temperature).magnetisation
+    value = kaufman(side, side, temperature)
+    return value.energy if quantity == "energy" else value.heat_capacity
 
-    @property
-    def temperature(self) -> float:
-        return float(self.state.temperature[0])
 
-    def estimate(self, quantity: str) -> Estimate | None:
-        """The quantity since the last change, its first fifth left out; None while that is too little for an error."""
-        # Tuning ends with the first measurements, and the lattice has to forget where it came from.
-        first = max(self.TUNING, len(self.energy) // 5)
-        energy, m = (np.array(series)[first:] for series in (self.energy, self.magnetisation))
-        if len(energy) < 100:
-            return None
-        try:
-            if quantity == "heat capacity":
-                mp.stats.estimate(energy)
-                factor = self.side**2 / self.temperature**2
-                return jackknife(lambda e, e2: factor * (e2 - e**2), energy, energy**2)
-            return mp.stats.estimate(energy if quantity == "energy" else np.abs(m))
-        except ChainTooShort:
-            return None
-
-    @property
-    def looks_infinite(self) -> bool:
-        """Whether the magnetisation of the infinite lattice holds here: the side is many correlation lengths."""
-        beta = 1 / self.temperature
-        return bool(self.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20)
-
-    def exact(self, quantity: str, temperature=None):
-        """The exact value: of this lattice for the energy and heat capacity, of the infinite one for the magnetisation."""
-        temperature = self.temperature if temperature is None else temperature
-        if quantity == "magnetisation":
-            return onsager(temperature).magnetisation
-        value = kaufman(self.side, self.side, temperature)
-        return value.energy if quantity == "energy" else value.heat_capacity
+def looks_infinite(live: Simulation) -> bool:
+    """Whether the magnetisation of the infinite lattice holds here: the side is many correlation lengths."""
+    beta = 1 / live.temperature
+    return bool(live.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20)
 
 
 def app(size: str | None = None) -> App:
@@ -151,73 +133,53 @@ def app(size: str | None = None) -> App:
     curve = Plot(x="temperature T (J)", y=QUANTITIES["magnetisation"][0], label="quantity against temperature")
     history = Plot(x="time (frames)", y="m and e (J) per site", label="history of energy and magnetisation")
     grid = temperature_grid(1.0, 4.0)
-    visited: dict[tuple[str, str, float], Estimate] = {}
-    magnet = Magnet(chosen.live, "Metropolis", knobs.temperature)
+    exact_curve = cache(lambda quantity, side: exact(quantity, side, grid))
+    visited: dict[tuple[str, int, float], Estimate] = {}
 
-    def rebuild() -> None:
-        nonlocal magnet
-        magnet = Magnet(int(knobs.side), knobs.sampler, knobs.temperature, knobs.start, magnet.seed + 1)
-        player.steps = 0
-        draw()
-        plot()
+    def make(seed: int) -> Simulation:
+        model = mp.Ising(mp.square(int(knobs.side)))
+        up = generator(seed, "start").integers(0, 2, model.lattice.shape, np.int8)
+        spins = 2 * up - 1 if knobs.start == "random" else np.ones_like(up)
+        return Simulation(SAMPLERS[knobs.sampler](model), spins, knobs.temperature, seed, look_at_spins)
 
-    def draw() -> None:
-        side = magnet.side
-        view.show(magnet.state.configuration.spins().reshape(side, side))
-
-    def plot() -> None:
-        quantity, here = knobs.quantity, f"L = {magnet.side}"
-        points = [(t, e) for (q, label, t), e in visited.items() if q == quantity and label == here]
-        traces = [line(grid, magnet.exact(quantity, grid), name=f"exact, L = {QUANTITIES[quantity][1]}")]
+    def plot(magnet: Simulation) -> None:
+        quantity, side = knobs.quantity, magnet.side
+        traces = [line(grid, exact_curve(quantity, side), name=f"exact, L = {QUANTITIES[quantity][1]}")]
+        points = sorted((t, e) for (q, length, t), e in visited.items() if q == quantity and length == side)
         if points:
-            t, estimates = zip(*sorted(points, key=lambda point: point[0]), strict=True)
-            means, errors = [e.mean for e in estimates], [e.error for e in estimates]
-            traces.append(markers(t, means, errors, name=f"measured, {here}", colour=1))
+            t, e = zip(*points, strict=True)
+            traces.append(markers(t, [v.mean for v in e], [v.error for v in e], name=f"measured, L = {side}", colour=1))
         curve.update(*traces, layout={"yaxis": {"title": {"text": QUANTITIES[quantity][0]}}})
-        energy, m = (np.array(series)[-500:] for series in (magnet.energy, magnet.magnetisation))
+        energy, m = magnet.recent("energy"), magnet.recent("magnetisation")
         time = np.arange(len(energy))
-        exact_energy = np.full(len(time), magnet.exact("energy"))
+        exact_energy = np.full(len(time), exact("energy", side, magnet.temperature))
         history.update(
             line(time, m, name="magnetisation m", colour=1),
             line(time, energy, name="energy e (J)", colour=2),
             line(time, exact_energy, name="exact ⟨e⟩", colour=2, dash="dot"),
         )
 
-    def tell() -> None:
+    def tell(magnet: Simulation) -> None:
         values: dict[str, object] = {"sweeps": magnet.state.sweep, "heat capacity": None}
+        values |= {"energy": magnet.mean("energy"), "magnetisation": magnet.mean("abs_magnetisation")}
         for quantity in QUANTITIES:
-            estimate = magnet.estimate(quantity)
+            estimate = measure(magnet, quantity)
             if estimate is not None:
-                visited[quantity, f"L = {magnet.side}", round(magnet.temperature, 2)] = estimate
-                shown = (estimate.mean, estimate.error, float(magnet.exact(quantity)))
-                values[quantity] = shown if quantity != "magnetisation" or magnet.looks_infinite else shown[:2]
-        if magnet.energy:
-            values.setdefault("energy", float(np.mean(magnet.energy)))
-            values.setdefault("magnetisation", float(np.mean(np.abs(magnet.magnetisation))))
+                visited[quantity, magnet.side, round(magnet.temperature, 2)] = estimate
+                shown = (estimate.mean, estimate.error, float(exact(quantity, magnet.side, magnet.temperature)))
+                values[quantity] = shown if quantity != "magnetisation" or looks_infinite(magnet) else shown[:2]
         readouts.update(**values)
 
-    def step() -> None:
-        magnet.advance(int(knobs.sweeps))
-        draw()
-        if player.steps % 30 == 0:
-            tell()
-            plot()
-
-    def changed(change) -> None:
-        with player.lock:
-            if change.name == "temperature":
-                magnet.state.temperature = change.new
-                magnet.forget()
-                draw()
-            elif change.name in ("side", "sampler", "start"):
-                rebuild()
-            else:
-                plot()
-
-    player = Player(step, rate=60, reset=rebuild, unit="frames/s", label="the magnet")
-    knobs.observe(changed, ["temperature", "side", "sampler", "start", "quantity"])
-    draw()
-    plot()
+    player = SimulationPlayer(
+        make,
+        knobs,
+        draw=lambda magnet: view.show(magnet.x),
+        plot=plot,
+        tell=tell,
+        turns={"temperature": Simulation.heat},
+        rebuilds=("side", "sampler", "start"),
+        label="the magnet",
+    )
     return App(
         "A magnet that melts",
         "At which temperature does the order disappear, and what does the lattice look like there?",
