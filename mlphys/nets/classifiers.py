@@ -1,8 +1,9 @@
 """Classifiers of configurations: each output is the log odds of the phase at low temperature."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,22 +13,25 @@ from mlphys.random import torch_generator
 
 
 class Classifier(nn.Module):
-    """What classifiers share: log odds `(batch, outputs)` of configurations `(batch, n_sites)`, in the network's own dtype.
+    """What classifiers share: log odds `(batch, outputs)` of configurations, in the network's own dtype.
 
-    `even` networks give x and −x exactly the same answer: the mean over both. Weights are drawn from `seed` alone.
+    Configurations are `(batch, n_sites)`, or `(batch, inputs, n_sites)` where a site has several `inputs`. `even` networks
+    give x and −x exactly the same answer: the mean over both. Weights are drawn from `seed` alone.
     """
 
-    def __init__(self, lattice: Lattice, outputs: int = 1, even: bool = False):
+    def __init__(self, lattice: Lattice, outputs: int = 1, even: bool = False, inputs: int = 1):
         super().__init__()
-        self.lattice, self.outputs, self.even = lattice, whole("outputs", outputs, 1), even
+        self.lattice, self.even = lattice, even
+        self.outputs, self.inputs = whole("outputs", outputs, 1), whole("inputs", inputs, 1)
 
     def log_odds(self, x: torch.Tensor) -> torch.Tensor:
         """What `forward` symmetrises."""
         raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.ndim != 2 or x.shape[1] != self.lattice.n_sites:
-            raise ValueError(f"x has shape {tuple(x.shape)}: allowed is (batch, {self.lattice.n_sites})")
+        shape = (self.lattice.n_sites,) if self.inputs == 1 else (self.inputs, self.lattice.n_sites)
+        if x.shape[1:] != shape:
+            raise ValueError(f"x has shape {tuple(x.shape)}: allowed is (batch, {', '.join(map(str, shape))})")
         x = x.to(next(self.parameters()).dtype)
         if not self.even:
             return self.log_odds(x)
@@ -62,38 +66,47 @@ def draw_weights(network: nn.Module, seed: int) -> None:
                 parameter.zero_()
 
 
+def _dense(name: str, widths: Sequence[int]) -> list[nn.Module]:
+    """Fully connected layers between the given widths, a ReLU after each."""
+    widths = [whole(name, width, 1) for width in widths]
+    return [module for pair in pairwise(widths) for module in (layer(nn.Linear, *pair), nn.ReLU())]
+
+
 class LogisticRegression(Classifier):
     """Log odds linear in x: blind to an order that has either sign."""
 
-    def __init__(self, lattice: Lattice, outputs: int = 1, seed: int = 0):
-        super().__init__(lattice, outputs)
-        self.layer = layer(nn.Linear, lattice.n_sites, outputs)
+    def __init__(self, lattice: Lattice, outputs: int = 1, inputs: int = 1, seed: int = 0):
+        super().__init__(lattice, outputs, inputs=inputs)
+        self.layer = layer(nn.Linear, inputs * lattice.n_sites, outputs)
         draw_weights(self, seed)
 
     def log_odds(self, x):
-        return self.layer(x)
+        return self.layer(x.flatten(1))
 
 
 class MultilayerPerceptron(Classifier):
     """Fully connected layers of `hidden` units with ReLU between them; it knows nothing of the lattice."""
 
-    def __init__(self, lattice: Lattice, hidden: Sequence[int] = (64,), outputs: int = 1, even: bool = False, seed: int = 0):
-        super().__init__(lattice, outputs, even)
-        sizes = [lattice.n_sites, *(whole("hidden", width, 1) for width in hidden)]
-        layers = [module for pair in pairwise(sizes) for module in (layer(nn.Linear, *pair), nn.ReLU())]
-        self.layers = nn.Sequential(*layers, layer(nn.Linear, sizes[-1], outputs))
+    def __init__(
+        self, lattice: Lattice, hidden: Sequence[int] = (64,), outputs=1, even: bool = False, inputs=1, seed: int = 0
+    ):
+        super().__init__(lattice, outputs, even, inputs)
+        widths = [inputs * lattice.n_sites, *hidden]
+        self.layers = nn.Sequential(*_dense("hidden", widths), layer(nn.Linear, widths[-1], outputs))
         draw_weights(self, seed)
 
     def log_odds(self, x):
-        return self.layers(x)
+        return self.layers(x.flatten(1))
 
 
 class ConvolutionalNetwork(Classifier):
-    """Convolutions on the torus, the mean over all sites, one linear layer: exactly invariant under translations.
+    """A convolution on the torus, the mean over all sites, and fully connected layers: exactly invariant under translations.
 
-    `channels` after each convolution, each `kernel` sites wide (an odd number). Of any dimension from 1 to 3; a triangular
-    lattice is the square one with a diagonal, which a 3 × 3 kernel holds. Weights do not depend on the size: with
-    `load_state_dict` they move to another lattice of the same dimension.
+    Each site sees the `kernel` sites (an odd number) around it along every axis, through layers of `channels` units; the
+    means of what all sites found go through layers of `hidden` units. Of any dimension; a triangular lattice is the square
+    one with a diagonal, which a 3 × 3 kernel holds. Weights do not depend on the size: `load_state_dict` moves them to
+    another lattice of the same dimension. Few patterns fit into a small kernel on spins ±1: there each is looked at once and
+    counted, the same function up to rounding, at a cost that hardly grows with the batch.
 
     >>> import mlphys as mp
     >>> ising = mp.Ising(mp.square(4))
@@ -101,18 +114,47 @@ class ConvolutionalNetwork(Classifier):
     torch.Size([3, 1])
     """
 
-    def __init__(self, lattice: Lattice, channels: Sequence[int] = (8, 8), kernel=3, outputs=1, even=False, seed: int = 0):
-        super().__init__(lattice, outputs, even)
+    seen: torch.Tensor
+    patterns: torch.Tensor
+
+    def __init__(
+        self, lattice: Lattice, channels: Sequence[int] = (8, 8), kernel=3, hidden: Sequence[int] = (8,),
+        outputs=1, even: bool = False, inputs=1, seed: int = 0,
+    ):
+        super().__init__(lattice, outputs, even, inputs)
         reach, odd = divmod(whole("kernel", kernel, 1), 2)
         if not odd or reach > min(lattice.shape):
             raise ValueError(f"kernel={kernel!r} is not allowed: it must be odd, and fit on the lattice")
-        convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(lattice.shape) - 1]
-        sizes = [1, *(whole("channels", width, 1) for width in channels)]
-        layers = []
-        for pair in pairwise(sizes):
-            layers += [layer(convolution, *pair, kernel, padding=reach, padding_mode="circular"), nn.ReLU()]
-        self.layers, self.last = nn.Sequential(*layers), layer(nn.Linear, sizes[-1], outputs)
+        steps = list(product(range(-reach, reach + 1), repeat=len(lattice.shape)))
+        self.kernel, self.cells = kernel, len(steps)
+        seen = torch.from_numpy(np.stack([lattice.shifted(step) for step in steps], axis=1))
+        self.register_buffer("seen", seen.flatten(), persistent=False)
+        self.register_buffer("patterns", _patterns(self.cells) if inputs == 1 else None, persistent=False)
+        widths = [inputs * self.cells, *channels]
+        self.layers = nn.Sequential(*_dense("channels", widths))
+        widths = [widths[-1], *hidden]
+        self.last = nn.Sequential(*_dense("hidden", widths), layer(nn.Linear, widths[-1], outputs))
         draw_weights(self, seed)
 
     def log_odds(self, x):
-        return self.last(self.layers(x.reshape(len(x), 1, *self.lattice.shape)).flatten(2).mean(2))
+        if self.patterns is not None and not x.requires_grad and bool((x.abs() == 1).all()):
+            return self.last(self._counts(x) @ self.layers(self.patterns) / self.lattice.n_sites)
+        patches = x.reshape(-1, self.lattice.n_sites).index_select(1, self.seen)
+        patches = patches.view(len(x), self.inputs, self.lattice.n_sites, self.cells).transpose(1, 2).flatten(2)
+        return self.last(self.layers(patches).mean(1))
+
+    def _counts(self, x):
+        """How often each pattern stands in spins ±1, `(batch, patterns)`."""
+        codes, width = (x > 0).short().view(len(x), *self.lattice.shape), 1
+        for axis in range(len(self.lattice.shape), 0, -1):
+            codes = sum(codes.roll(self.kernel // 2 - k, axis) << k * width for k in range(self.kernel))
+            width *= self.kernel
+        counts = x.new_zeros(len(x), len(self.patterns))
+        return counts.scatter_add_(1, codes.flatten(1).long(), x.new_ones(1).expand(x.shape))
+
+
+def _patterns(cells: int) -> torch.Tensor | None:
+    """All patterns of spins ±1 on so many sites `(2**cells, cells)`, where they are few: 512 for 3 × 3."""
+    if cells > 9:
+        return None
+    return 2.0 * (torch.arange(2**cells)[:, None] >> torch.arange(cells) & 1) - 1

@@ -1,5 +1,6 @@
 """Phases and their transitions: what classifiers see, and critical points with errors."""
 
+from mlphys.phases import features
 from mlphys.phases.coarse import coarse_curves, coarsen
 from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split
 from mlphys.phases.finite_size import Scaling, binder_table, crossings, scaling
@@ -17,6 +18,7 @@ __all__ = [
     "confusion",
     "crossings",
     "curve",
+    "features",
     "leakage",
     "optimal",
     "point_group",

@@ -1,7 +1,7 @@
 """Configurations to learn from: balanced over temperatures, independent, and split so that nothing leaks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -18,8 +18,9 @@ from mlphys.samplers.cluster import SwendsenWang
 
 @dataclass(frozen=True)
 class Dataset:
-    """Configurations `x` `(samples, n_sites)` of one lattice, with the temperature (J) and the chain of each `(samples,)`.
+    """Configurations `x` of one lattice, with the temperature (J) and the chain of each `(samples,)`.
 
+    `x` is `(samples, n_sites)`, or `(samples, channels, n_sites)` where `map` has made several numbers of each site.
     Chains have numbers of their own, different for different seeds. `thin` is the number of sweeps between neighbours in a
     chain, `tau` the largest autocorrelation time that was measured, in sweeps.
     """
@@ -43,6 +44,17 @@ class Dataset:
         """The samples that `mask` `(samples,)` keeps."""
         kept = np.flatnonzero(mask)
         return replace(self, x=self.x[torch.from_numpy(kept)], temperature=self.temperature[kept], chain=self.chain[kept])
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "Dataset":
+        """The dataset with `function(x)` in place of x: what a network is shown, such as one of `phases.features`.
+
+        Raises ValueError unless each sample stays one, with the sites along the last axis.
+        """
+        x = function(self.x)
+        if len(x) != len(self) or x.ndim < 2 or x.shape[-1] != self.lattice.n_sites:
+            allowed = f"({len(self)}, [channels,] {self.lattice.n_sites})"
+            raise ValueError(f"function={function!r} gives x of shape {tuple(x.shape)}: allowed is {allowed}")
+        return replace(self, x=x)
 
 
 def sample(
@@ -132,9 +144,11 @@ def point_group(lattice: Lattice) -> np.ndarray:
 
 
 def augment(x: torch.Tensor, lattice: Lattice, generator: torch.Generator, flip: bool = False) -> torch.Tensor:
-    """Each configuration `(batch, n_sites)` under a random translation and a random element of the point group.
+    """Each configuration `(batch, [channels,] n_sites)` under a random translation and a random element of the point group.
 
-    With `flip` its sign is drawn too, for models without a field.
+    With `flip` its sign is drawn too, for models without a field. Only the sites move: right for numbers that stand on the
+    sites, such as spins, angles and `features.one_hot`, and for `features.vortices`, which turn sign in a mirror, with
+    `flip`; wrong for `features.turns`, which have a direction. Raises ValueError for other shapes.
 
     >>> import mlphys as mp
     >>> ising = mp.Ising(mp.square(8))
@@ -142,13 +156,16 @@ def augment(x: torch.Tensor, lattice: Lattice, generator: torch.Generator, flip:
     >>> bool((ising.energy(augment(x, ising.lattice, torch.Generator(), flip=True)) == ising.energy(x)).all())
     True
     """
+    if x.ndim not in (2, 3) or x.shape[-1] != lattice.n_sites:
+        raise ValueError(f"x has shape {tuple(x.shape)}: allowed is (batch, [channels,] {lattice.n_sites})")
     group, sides = torch.from_numpy(point_group(lattice)), torch.tensor(lattice.shape)
     element = torch.randint(len(group), (len(x),), generator=generator)
     shift = torch.stack([torch.randint(side, (len(x),), generator=generator) for side in lattice.shape], 1)
     moved = torch.einsum("bij,nj->bni", group[element], torch.from_numpy(lattice.coordinates)) + shift[:, None]
     strides = torch.tensor([math.prod(lattice.shape[axis + 1 :]) for axis in range(len(lattice.shape))])
-    turned = x.gather(1, (moved % sides * strides).sum(2).to(x.device))
+    sites, each = (moved % sides * strides).sum(2).to(x.device), (len(x), *[1] * (x.ndim - 2), -1)
+    turned = x.gather(-1, sites.view(each).expand(x.shape))
     if not flip:
         return turned
-    sign = 2 * torch.randint(2, (len(x), 1), generator=generator) - 1
-    return turned * sign.to(turned)
+    sign = 2 * torch.randint(2, (len(x),), generator=generator) - 1
+    return turned * sign.view(each).to(turned)

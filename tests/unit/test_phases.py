@@ -14,14 +14,7 @@ from mlphys.random import torch_generator
 
 CRITICAL = 2 / np.log(1 + np.sqrt(2))
 TEMPERATURES = np.linspace(1.8, 2.8, 20)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @cache
