@@ -1,0 +1,133 @@
+"""Transitions by prediction: the temperature that is told from a configuration moves fastest where the state does."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+from torch.nn.functional import mse_loss
+
+from mlphys import checks
+from mlphys.nets.classifiers import Classifier
+from mlphys.phases.data import Dataset
+from mlphys.phases.methods import Indicator, conditional_mean, curve, learn, outputs, pooled
+from mlphys.random import generator
+from mlphys.stats import Estimate
+from mlphys.train import Step
+
+
+def prediction(dataset: Dataset, network: Classifier, steps: int, **options) -> Iterator[Step]:
+    """Train a network to predict the temperature of each configuration, by the squared error; `predicted` reads it.
+
+    The output is in standard deviations of temperature from its mean over the dataset, and so is the loss. options: those of
+    `learn`. Raises ValueError for bad arguments. Source: Schäfer and Lörch 2019 (10.1103/PhysRevE.99.062107).
+
+    >>> import mlphys as mp
+    >>> from mlphys import nets, phases
+    >>> ising = mp.Ising(mp.square(4))
+    >>> data = phases.sample(ising, [1.5, 2.5, 3.5], samples=20, chains=4, pilot=500)
+    >>> network = nets.MultilayerPerceptron(ising.lattice, hidden=(8,), even=True)
+    >>> for step in prediction(data, network, steps=200):
+    ...     pass
+    >>> curve(predicted(network, data), data).value.is_monotonic_increasing
+    True
+    """
+    if network.outputs != 1:
+        raise ValueError(f"network has {network.outputs} outputs: allowed is 1, the temperature")
+    mean, width = _scale(dataset)
+    return learn(dataset, network, (dataset.temperature[:, None] - mean) / width, mse_loss, steps, **options)
+
+
+def predicted(network: Classifier, dataset: Dataset) -> Indicator:
+    """The temperature (J) that a network trained by `prediction` on this dataset reads from x, `(samples, 1)`."""
+    mean, width = _scale(dataset)
+    return lambda x: mean + width * network.evaluate(x).numpy()
+
+
+def _scale(dataset: Dataset) -> tuple[float, float]:
+    mean, width = float(dataset.temperature.mean()), float(dataset.temperature.std())
+    if width == 0:
+        raise ValueError(f"dataset has only the temperature {mean:g}: prediction needs two at least")
+    return mean, width
+
+
+def optimal_prediction(dataset: Dataset, statistic: Callable) -> Indicator:
+    """The best prediction there is, the mean T (J) given the statistic of x, from histograms; statistic as in `optimal`.
+
+    No function of x has a smaller mean squared error on the same mixture of temperatures. Source: Arnold and Schäfer 2022
+    (arXiv:2109.03800).
+    """
+    return conditional_mean(dataset, statistic, dataset.temperature[:, None])
+
+
+def squared_error(indicator: Indicator, dataset: Dataset, other: Indicator | None = None) -> Estimate:
+    """Mean squared error (J²) of predicted temperatures, less that of `other` on the same samples where one is given."""
+
+    def of(each: Indicator) -> np.ndarray:
+        return (outputs(each, dataset)[:, 0] - dataset.temperature) ** 2
+
+    return pooled(of(indicator) - (0 if other is None else of(other)), dataset)
+
+
+def slope(indicator: Indicator, dataset: Dataset) -> pd.DataFrame:
+    """How fast an indicator changes with temperature: size, temperature, value (1/J) and error, between neighbours in T.
+
+    The slope of predicted temperatures peaks where they are told best. Neighbouring errors are anticorrelated, since two
+    slopes share the mean between them.
+
+    >>> import torch
+    >>> from mlphys.lattices import chain
+    >>> data = Dataset(torch.tensor([[0], [1], [2], [5]]), np.array([1, 1, 2, 2]), np.arange(4), chain(2))
+    >>> slope(lambda x: x[:, 0], data)[["temperature", "value"]].values.tolist()
+    [[1.5, 3.0]]
+    """
+    table = curve(indicator, dataset)
+    below, above = table[:-1].reset_index(drop=True), table[1:].reset_index(drop=True)
+    gap = above.temperature - below.temperature
+    middle, error = (below.temperature + above.temperature) / 2, np.hypot(below.error, above.error) / gap
+    columns = {"size": below["size"], "temperature": middle, "value": (above.value - below.value) / gap, "error": error}
+    return pd.DataFrame(columns)
+
+
+def steepest(indicator: Indicator, dataset: Dataset, seed: int = 0) -> Estimate:
+    """The temperature (J) where an indicator changes fastest, by `bootstrap`: the vertex of a parabola.
+
+    It goes through all slopes above half the largest. Raises ValueError for fewer than 4 temperatures.
+    """
+    if len(np.unique(dataset.temperature)) < 4:
+        raise ValueError(f"dataset has {len(np.unique(dataset.temperature))} temperatures: at least 4 are needed")
+
+    def locate(temperature: np.ndarray, means: np.ndarray) -> float:
+        return summit((temperature[1:] + temperature[:-1]) / 2, np.abs(np.diff(means[:, 0]) / np.diff(temperature)))
+
+    return bootstrap(locate, outputs(indicator, dataset), dataset, seed=seed)
+
+
+def summit(x: np.ndarray, y: np.ndarray) -> float:
+    """Where y `(points,)` peaks: the vertex of a parabola through the points about the largest that exceed half of it."""
+    top, low = int(np.argmax(y)), np.flatnonzero(y <= y.max() / 2)
+    first, last = low[low < top].max(initial=-1) + 1, low[low > top].min(initial=len(y))
+    near, height = x[first:last], y[first:last]
+    if len(near) < 3:
+        return float(x[top])
+    bend, tilt, _ = np.polyfit(near - x[top], height, 2)
+    return float(np.clip(x[top] - tilt / (2 * bend), near[0], near[-1])) if bend < 0 else float(x[top])
+
+
+def bootstrap(locate: Callable, values: np.ndarray, dataset: Dataset, replicas: int = 200, seed: int = 0) -> Estimate:
+    """A number read off curves against temperature, with the error by drawing the chains of each temperature anew.
+
+    locate: a function of the temperatures (J) `(temperatures,)` and of the means of values `(temperatures, k)`; values:
+    `(samples, k)`. What another training would give is not in the error. B. Efron 1979 (10.1214/aos/1176344552).
+    """
+    replicas, rng, curves = checks.whole("replicas", replicas, 2), generator(seed, "bootstrap"), []
+    temperatures = np.unique(dataset.temperature)
+    for temperature in temperatures:
+        members = dataset.temperature == temperature
+        chains, chain, count = np.unique(dataset.chain[members], return_inverse=True, return_counts=True)
+        sums = np.zeros((len(chains), values.shape[1]))
+        np.add.at(sums, chain, values[members])
+        drawn = rng.integers(len(chains), size=(replicas, len(chains)))
+        means = sums / count[:, None]
+        curves.append(np.concatenate([means.mean(0)[None], means[drawn].mean(1)]))
+    located = [locate(temperatures, replica) for replica in np.stack(curves, axis=1)]
+    return Estimate(located[0], float(np.std(located[1:])))
