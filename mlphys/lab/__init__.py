@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlphys.lab.readouts import Readouts
     from mlphys.lab.simulation import Simulation, SimulationPlayer
     from mlphys.lab.traces import band, line, markers
+    from mlphys.lab.training import TrainingPlayer
 
 _HOME = {
     "App": "app",
@@ -36,6 +37,7 @@ _HOME = {
     "Readouts": "readouts",
     "Simulation": "simulation",
     "SimulationPlayer": "simulation",
+    "TrainingPlayer": "training",
     "band": "traces",
     "line": "traces",
     "markers": "traces",
@@ -57,6 +59,7 @@ __all__ = [
     "Simulation",
     "SimulationPlayer",
     "Switch",
+    "TrainingPlayer",
     "Verdict",
     "band",
     "checksum",

@@ -20,8 +20,9 @@ class Player(anywidget.AnyWidget):
     """Buttons that run `step` again and again in a daemon thread, at most `rate` times a second.
 
     `step` is called under `lock`; take the lock to change what it works on (``with player.lock: ...``). The thread leaves
-    at least a tenth of each period to the kernel, so that sliders stay alive, and stops when `step` raises (the message is
-    shown) or when no page has shown the player for `patience` seconds; it goes on when a page shows it again.
+    at least a tenth of each period to the kernel, so that sliders stay alive. It stops when `step` raises (the message is
+    shown) or has nothing left to do (it raises StopIteration, whose words are shown); it pauses when no page has shown the
+    player for `patience` seconds, and goes on when one does again.
 
     Arguments: step(), one frame's worth of work; rate, frames per second; reset(), called by the reset button; unit and
     per_step, what the rate counts and how much of it one step is, e.g. "sweeps/s" and 10; label, the accessible name.
@@ -37,6 +38,7 @@ class Player(anywidget.AnyWidget):
 
     running = traitlets.Bool(False).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
+    finished = traitlets.Unicode("").tag(sync=True)
     rate_text = traitlets.Unicode("").tag(sync=True)
     can_reset = traitlets.Bool(False).tag(sync=True)
     label = traitlets.Unicode("simulation").tag(sync=True)
@@ -84,7 +86,7 @@ class Player(anywidget.AnyWidget):
             self._stop = threading.Event()
             self._seen_at = None if self._seen_at is None else time.monotonic()
             self._thread = threading.Thread(target=self._run, args=(self._stop,), name="mlphys-player", daemon=True)
-            self.running, self.message = True, ""
+            self.running, self.message, self.finished = True, "", ""
             self._thread.start()
 
     def stop(self, timeout: float = 0.5) -> bool:
@@ -127,12 +129,15 @@ class Player(anywidget.AnyWidget):
             with self.lock:
                 work()
                 self.steps += count
+        except StopIteration as end:
+            self.finished = str(end)
+            return False
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             self.message = f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})"
             return False
-        if self.message:
-            self.message = ""
+        if self.message or self.finished:
+            self.message = self.finished = ""
         return True
 
     def _run(self, stop: threading.Event) -> None:

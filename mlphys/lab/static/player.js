@@ -38,7 +38,7 @@ function render({ model, el }) {
     run.querySelector("span").textContent = running ? "Stop" : "Run";
     run.title = `${running ? "stop" : "run"} (space)`;
     reset.hidden = !model.get("can_reset");
-    rate.textContent = running ? model.get("rate_text") : "";
+    rate.textContent = model.get(running ? "rate_text" : "finished");
     message.textContent = model.get("message");
   }
 
