@@ -1,5 +1,6 @@
 """The one training loop: a generator, so that a notebook, a widget and a script drive the same code."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,6 +65,36 @@ def _updates(model, loss, batches, steps, generator, optimiser) -> Iterator[Step
         return
     finally:
         model.train(mode)
+
+
+def keep_best(
+    training: Iterator[Step], model: torch.nn.Module, score: Callable[[Any], float], every: int = 100
+) -> Iterator[Step]:
+    """Pass the steps of a training on, and leave `model` as it was when `score(model)` was lowest: early stopping.
+
+    The score, such as the loss on held-out data, is looked at after `every` steps, and decides alone: the data it looks at
+    must not be those on which the result is judged. Raises ValueError unless `every` is a whole number of at least 1.
+
+    >>> model = torch.nn.ParameterList([torch.zeros(1)])
+    >>> training = fit(model, lambda model, batch: model[0].sum(), lambda generator: None, steps=40, rate=0.1)
+    >>> for step in keep_best(training, model, lambda model: abs(model[0].item() + 1), every=1):
+    ...     pass
+    >>> step.step, abs(model[0].item() + 1) < 0.1
+    (40, True)
+    """
+    return _watched(training, model, score, checks.whole("every", every, 1))
+
+
+def _watched(training, model, score, every) -> Iterator[Step]:
+    lowest, best = math.inf, None
+    try:
+        for step in training:
+            if step.step % every == 0 and (now := score(model)) < lowest:
+                lowest, best = now, copy.deepcopy(model.state_dict())
+            yield step
+    finally:
+        if best is not None:
+            model.load_state_dict(best)
 
 
 def minibatches(*arrays: torch.Tensor, size: int) -> Callable[[torch.Generator], tuple[torch.Tensor, ...]]:

@@ -5,7 +5,7 @@ from mlphys.phases.attributions import attribution, saliency
 from mlphys.phases.coarse import coarse_curves, coarsen
 from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split
 from mlphys.phases.finite_size import Scaling, binder_table, crossings, scaling
-from mlphys.phases.methods import accuracy, advantage, confusion, curve, optimal, supervised, threshold
+from mlphys.phases.methods import accuracy, advantage, confusion, cross_entropy, curve, optimal, supervised, threshold
 from mlphys.phases.regression import (
     bootstrap,
     optimal_prediction,
@@ -32,6 +32,7 @@ __all__ = [
     "coarse_curves",
     "coarsen",
     "confusion",
+    "cross_entropy",
     "crossings",
     "curve",
     "depth",

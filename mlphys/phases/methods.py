@@ -163,6 +163,17 @@ def advantage(indicator: Indicator, other: Indicator, dataset: Dataset, guess: f
     return pooled(mine - others, dataset)
 
 
+def cross_entropy(indicator: Indicator, dataset: Dataset, guess: float) -> Estimate:
+    """Mean −log of the probability given to the right side of a guess: log 2 for ignorance, lowest for the true posterior.
+
+    What a training lowers; on held-out data it says when to stop, and whether probabilities mean what they say.
+    """
+    below = _labels(dataset, [guess])[:, 0]
+    cold = outputs(indicator, dataset)[:, 0]
+    given = np.where(below, cold, 1 - cold)
+    return pooled(-np.log(np.maximum(given, 1e-7)), dataset)
+
+
 def hits(indicator: Indicator, dataset: Dataset, guesses: Sequence[float]) -> np.ndarray:
     """1 where the indicator is on the right side of a guess, 0 where it is not, `(samples, guesses)`."""
     return (1 + np.sign(outputs(indicator, dataset) - 0.5) * np.where(_labels(dataset, guesses), 1, -1)) / 2
