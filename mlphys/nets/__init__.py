@@ -2,5 +2,14 @@
 
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
+from mlphys.nets.wavefunctions import RBM, WaveFunction
 
-__all__ = ["Classifier", "ConvolutionalNetwork", "LogisticRegression", "MultilayerPerceptron", "VariationalAutoencoder"]
+__all__ = [
+    "RBM",
+    "Classifier",
+    "ConvolutionalNetwork",
+    "LogisticRegression",
+    "MultilayerPerceptron",
+    "VariationalAutoencoder",
+    "WaveFunction",
+]

@@ -1,0 +1,91 @@
+"""The distribution |ψ|² of a wave function, as a classical model: every sampler and every tool of chains works on it."""
+
+from typing import Any
+
+import numpy as np
+
+from mlphys.hamiltonians.base import Hamiltonian
+from mlphys.hamiltonians.quantum import QuantumSpins
+from mlphys.random import generator
+
+
+class Born(Hamiltonian):
+    """|ψ(x)|² over the basis states x = ±1 `(batch, n_sites)` that a quantum Hamiltonian reaches; its action is −2 Re log ψ.
+
+    psi: anything with `log_psi(x) -> (batch,)`. Metropolis turns what a term of the Hamiltonian turns: single spins, or two
+    antiparallel ones where Σσᶻ is conserved. Chains start from the Néel state on bipartite lattices, else at random.
+
+    >>> import mlphys as mp
+    >>> model = mp.TransverseIsing(mp.lattices.chain(8))
+    >>> chain = mp.run(mp.Metropolis(Born(mp.nets.RBM(8), model)), samples=50, chains=4, seed=1, keep=True)
+    >>> chain.x.shape
+    torch.Size([50, 4, 8])
+    """
+
+    temperature = 1.0
+    rules = ("metropolis",)
+
+    def __init__(self, psi: Any, hamiltonian: QuantumSpins):
+        self.psi, self.hamiltonian, self.lattice = psi, hamiltonian, hamiltonian.lattice
+        self.observables = {"energy": lambda x: self.energy(x) / self.lattice.n_sites, "magnetisation": self.magnetisation}
+
+    def energy(self, x):
+        import torch
+
+        with torch.no_grad():
+            return -2 * self.psi.log_psi(self.check_x(x)).real
+
+    def magnetisation(self, x):
+        """Mean of σᶻ, `(batch,)`."""
+        return self.check_x(x).double().mean(1)
+
+    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
+        import torch
+
+        rng, n = generator(seed, "random"), self.lattice.n_sites
+        if self.hamiltonian.conserves_magnetisation:
+            x = rng.permuted(np.tile(np.where(np.arange(n) % 2, -1, 1), (batch, 1)), axis=1)
+        else:
+            x = 2 * rng.integers(0, 2, (batch, n)) - 1
+        return torch.from_numpy(x.astype(np.int8)).to(device)
+
+    def start(self, batch: int, seed: int = 0):
+        if not (self.hamiltonian.conserves_magnetisation and self.lattice.bipartite):
+            return self.random(batch, seed)
+        import torch
+
+        neel = 1 - 2 * (self.lattice.colours % 2)
+        signs = np.where(np.arange(batch) % 2, -1, 1)[:, None]
+        return torch.from_numpy((signs * neel).astype(np.int8))
+
+    def check_start(self, x, chains: int):
+        import torch
+
+        x = self.check_x(x)
+        if len(x) != chains or not bool((x.abs() == 1).all()):
+            raise ValueError(f"start has shape {tuple(x.shape)}: allowed are ±1 for each of {chains} chains")
+        return x.to(torch.int8)
+
+    def kernel(self, rule: str):
+        return self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, (self.hamiltonian.flips,))
+
+    def _sweeps(self, x, flips, betas, chains, seed, first_sweep, sweeps):
+        """Metropolis for every network: one proposal for all chains at once."""
+        import torch
+
+        accepted, rows = np.zeros(len(x), np.int64), np.arange(len(x))
+        action = self.energy(x).cpu().numpy()
+        for sweep in range(first_sweep, first_sweep + sweeps):
+            # Drawn for every chain there may be, so that slices of the chains draw the same.
+            rng = np.random.Generator(np.random.Philox(key=np.array([seed, sweep], np.uint64)))
+            terms = rng.integers(0, len(flips), (self.lattice.n_sites, chains.max() + 1))[:, chains]
+            uniform = rng.random((self.lattice.n_sites, chains.max() + 1))[:, chains]
+            for term, u in zip(terms, uniform, strict=True):
+                turned, sites = x.copy(), flips[term]
+                turned[rows[:, None], sites] *= -1
+                new = self.energy(torch.from_numpy(turned)).cpu().numpy()
+                acts = (sites.shape[1] == 1) | (x[rows, sites[:, 0]] != x[rows, sites[:, -1]])
+                accept = acts & (u < np.exp(np.minimum(betas * (action - new), 0)))
+                x[accept], action[accept] = turned[accept], new[accept]
+                accepted += accept
+        return accepted
