@@ -1,6 +1,6 @@
 """What a network uses: the sites that move its answer, and the physical quantities that its answer follows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import torch
 from mlphys.nets.classifiers import Classifier
 from mlphys.phases.data import Dataset
 from mlphys.phases.methods import outputs
+from mlphys.phases.regression import deviation
 
 
 def saliency(network: Classifier, x: torch.Tensor) -> torch.Tensor:
@@ -28,44 +29,34 @@ def saliency(network: Classifier, x: torch.Tensor) -> torch.Tensor:
     return (x * gradient).detach()
 
 
-def attribution(
-    network: Classifier, dataset: Dataset, quantities: Mapping[str, Callable], original: Dataset | None = None
-) -> pd.DataFrame:
+def attribution(network: Classifier, dataset: Dataset, quantities: Mapping[str, torch.Tensor | np.ndarray]) -> pd.DataFrame:
     """Correlation of the log odds with physical quantities at fixed temperature: what the answer follows.
 
-    quantities: functions of x `(samples,)`; original: the configurations they are taken of, sample for sample, where the
-    network is shown something else. Returns quantity, correlation, error, and `partial`, the correlation that is left when
-    all other quantities are held fixed, with `partial_error`. Deviations from the mean at each temperature are pooled;
-    errors by jackknife over chains. Raises ValueError for datasets of different samples.
+    quantities: their values `(samples,)`, taken of the spins where the network is shown something else. Returns quantity,
+    correlation, error, and `partial`, what is left of the correlation when all other quantities are held fixed, with
+    `partial_error`. Deviations from the mean at each temperature are pooled; errors by jackknife over chains.
 
     >>> import mlphys as mp
     >>> from mlphys import nets, phases
     >>> ising = mp.Ising(mp.square(4))
     >>> data = phases.sample(ising, [2.0, 3.0], samples=50, chains=4, pilot=500)
-    >>> network = nets.LogisticRegression(ising.lattice)
-    >>> with torch.no_grad():
-    ...     network.layer.weight.fill_(1.0)
-    Parameter containing:...
-    >>> attribution(network, data, {"m": ising.magnetisation}).correlation.round(6).tolist()
+    >>> linear = nets.LogisticRegression(ising.lattice)
+    >>> linear.load_state_dict({"layer.weight": torch.ones(1, 16), "layer.bias": torch.zeros(1)})
+    <All keys matched successfully>
+    >>> attribution(linear, data, {"m": ising.magnetisation(data.x)}).correlation.round(6).tolist()
     [1.0]
     """
-    shown = dataset if original is None else original
-    if not np.array_equal(shown.chain, dataset.chain):
-        raise ValueError("original holds other samples than dataset: allowed are the same samples in the same order")
-    columns = [outputs(network.evaluate, dataset)[:, 0]] + [outputs(each, shown)[:, 0] for each in quantities.values()]
-    table = pd.DataFrame(np.stack(columns, 1))
-    deviations = (table - table.groupby(dataset.temperature).transform("mean")).to_numpy()
+    columns = [outputs(network.evaluate, dataset)[:, 0], *(np.asarray(values, np.float64) for values in quantities.values())]
+    deviations = deviation(np.stack(columns, axis=1), dataset)
     _, chain = np.unique(dataset.chain, return_inverse=True)
     moments = np.zeros((chain.max() + 1, len(columns), len(columns)))
     np.add.at(moments, chain, deviations[:, :, None] * deviations[:, None])
-    full = _correlations(moments.sum(0))
+    plain, partial = _correlations(moments.sum(0))
     # Leaving out one chain at a time.
     others = np.stack([_correlations(left) for left in moments.sum(0) - moments])
-    error = np.sqrt((len(others) - 1) * others.var(0))
-    found = dict(zip(("correlation", "partial"), full, strict=True))
-    errors = dict(zip(("error", "partial_error"), error, strict=True))
-    result = pd.DataFrame({"quantity": list(quantities), **found, **errors})
-    return result[["quantity", "correlation", "error", "partial", "partial_error"]]
+    error, partial_error = np.sqrt((len(others) - 1) * others.var(0))
+    names = {"quantity": list(quantities), "correlation": plain, "error": error}
+    return pd.DataFrame({**names, "partial": partial, "partial_error": partial_error})
 
 
 def _correlations(moments: np.ndarray) -> np.ndarray:

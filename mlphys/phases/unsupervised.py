@@ -89,7 +89,7 @@ def autoencode(
         noise = torch.randn(len(x), network.latent, generator=generator)
         return (augment(x, dataset.lattice, generator, flip) if symmetries else x), noise.to(device)
 
-    return fit(network, lambda model, batch: -model.bound(*batch).mean(), batches, steps, seed, rate)
+    return fit(network, lambda _, batch: -network.bound(*batch).mean(), batches, steps, seed, rate)
 
 
 def depth(x: torch.Tensor, lattice: Lattice) -> torch.Tensor:
