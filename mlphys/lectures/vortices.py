@@ -1,0 +1,300 @@
+"""Lecture 04, vortices: its sizes, and the live lattice at which networks look, each in its own way."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mlphys as mp
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Plot,
+    Readouts,
+    Simulation,
+    SimulationPlayer,
+    TrainingPlayer,
+    band,
+    controls,
+    line,
+    markers,
+)
+from mlphys.lectures.fields import PUBLISHED as STIFFNESS
+from mlphys.lectures.fields_experiments import look_at_spins
+from mlphys.lectures.sizes import choose
+from mlphys.lectures.vortices_exercises import exercises
+from mlphys.random import generator
+
+if TYPE_CHECKING:
+    import torch
+    from pandas import DataFrame
+
+    from mlphys.train import Step
+
+__all__ = ["PUBLISHED", "T_BKT", "Lesson", "app", "exercises", "sizes"]
+
+T_BKT = 0.8929
+
+PUBLISHED = {
+    "XY": {"T_BKT": (0.89289, 0.00005)},
+    "clock, 6 states": {"T1": (0.6901, 0.0004), "T2": (0.9127, 0.0005)},
+}
+"""Transition temperatures in J: Komura and Okabe 2012 (arXiv:1210.6116); Li, Pai and Gu 2020 (arXiv:2009.10695)."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes.
+
+    `live` is the side of the app's first lattice, `lesson_*` belong to its training.
+    """
+
+    live: int
+    lesson_samples: int
+    lesson_steps: int
+
+
+_SIZES = {"ci": Sizes(16, 4, 60), "lecture": Sizes(16, 8, 600), "full": Sizes(32, 20, 3000)}
+
+
+def sizes(name: str | None = None) -> Sizes:
+    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
+    return choose(_SIZES, name)
+
+
+MODELS = {"XY": None, "clock, 6 states": 6, "clock, 8 states": 8}
+SHOWN = ("raw angles", "turns of bonds", "vortex map")
+
+
+def model_of(name: str, side: int):
+    """The model called `name` in MODELS, and the sampler that the app runs it by."""
+    lattice, q = mp.square(side), MODELS[name]
+    if q is None:
+        return mp.XY(lattice), mp.Overrelaxation(mp.XY(lattice))
+    return mp.Clock(lattice, q), mp.HeatBath(mp.Clock(lattice, q))
+
+
+def vortex_pair(angles: np.ndarray) -> np.ndarray:
+    """Angles (rows, columns) with a vortex and an antivortex more, half a lattice apart.
+
+    The field of a charge on a torus, without the twist that a pair leaves behind.
+    """
+    rows, columns = angles.shape
+    z = np.arange(columns) + 1j * np.arange(rows)[:, None]
+    turned = angles + np.pi * z.imag / rows
+    for charge, column in ((1, columns // 4), (-1, 3 * columns // 4)):
+        for image in range(-2, 3):
+            away = z - column + 0.5 + 1j * (image * rows - rows // 2 + 0.5)
+            turned = turned + charge * np.angle(np.sin(np.pi * away / columns))
+    return turned
+
+
+TRICKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda angles: angles,
+    "turn all spins by 180°": lambda angles: angles + np.pi,
+    "twist slowly, once around": lambda angles: angles + 2 * np.pi * np.arange(angles.shape[1]) / angles.shape[1],
+    "insert a vortex pair": vortex_pair,
+}
+"""What may be done to angles (rows, columns) before a network sees them."""
+
+
+class Lesson:
+    """A network that learns to tell cold from hot by what it is shown of one model.
+
+    Arguments: name of the model, side of its lattice, what of SHOWN the network sees, and `middle`, around which 0.1 J to
+    either side are left out of the training. Nothing is drawn before `learn` begins.
+    """
+
+    TEMPERATURES, CHAINS, GAP = np.linspace(0.4, 1.4, 21), 12, 0.1
+
+    def __init__(self, name: str, side: int, shown: str, middle: float, samples: int, steps: int, seed: int = 1):
+        self.name, self.side, self.shown, self.middle = name, side, shown, middle
+        self.samples, self.steps, self.seed = samples, steps, seed
+        self.network: Any = None
+        self.stiffness: np.ndarray | None = None
+        self.curve: DataFrame | None = None
+
+    def learn(self) -> "Iterator[Step]":
+        """Draw configurations, make the network and train it: yields the steps."""
+        from mlphys import nets, phases
+
+        q = MODELS[self.name]
+        model, sampler = model_of(self.name, self.side)
+        each = np.repeat(self.TEMPERATURES, self.CHAINS)
+        run = mp.run(
+            sampler, self.samples, each, len(each), self.seed, 10, burn_in=100, observe=["helicity_modulus"], keep=True
+        )
+        by_chain = run["helicity_modulus"].mean(0).reshape(-1, self.CHAINS)
+        self.stiffness = np.stack([by_chain.mean(1), by_chain.std(1, ddof=1) / np.sqrt(self.CHAINS)])
+        # Any direction is as likely as any other, which a short run at low temperature would not show.
+        random, x = generator(self.seed, "directions"), run.x.flatten(0, 1).double()
+        if q is None:
+            x = x + random.uniform(-np.pi, np.pi, (len(x), 1))
+        else:
+            x = 2 * np.pi / q * (x + random.integers(0, q, (len(x), 1)))
+        chain = np.tile(np.arange(len(each)), self.samples)
+        data = phases.Dataset(x, np.tile(each, self.samples), chain, model.lattice, 10).map(self.see)
+        train, self.test = phases.split(data, (2 / 3, 1 / 3), self.seed)
+        network: nets.Classifier
+        if self.shown == "raw angles":
+            network = nets.MultilayerPerceptron(model.lattice, hidden=(64,), inputs=2)
+        elif self.shown == "turns of bonds":
+            network = nets.ConvolutionalNetwork(model.lattice, inputs=2)
+        else:
+            network = nets.ConvolutionalNetwork(model.lattice, even=True)
+        self.network = network
+        window = (self.middle - self.GAP, self.middle + self.GAP)
+        yield from phases.supervised(train, network, window, self.steps, symmetries=True, seed=self.seed)
+
+    def see(self, x: "torch.Tensor") -> "torch.Tensor":
+        """What the network is shown of angles `(batch, n_sites)`."""
+        from mlphys.phases import features
+
+        x, lattice = x.float(), mp.square(self.side)
+        if self.shown == "raw angles":
+            return features.angles(x)
+        return features.turns(x, lattice) if self.shown == "turns of bonds" else features.vortices(x, lattice)
+
+    def judge(self, angles: np.ndarray) -> float | None:
+        """The probability of the cold phase for angles (rows, columns); None before there is a network."""
+        if self.network is None:
+            return None
+        import torch
+
+        return float(self.network.probability(self.see(torch.from_numpy(angles.reshape(1, -1)))))
+
+    def examine(self) -> float | None:
+        """Ask the network about configurations that it has not seen; the temperature where its output falls through 1/2."""
+        from mlphys import phases
+
+        self.curve = phases.curve(self.network.probability, self.test)
+        mean = self.curve["value"].to_numpy()
+        below = np.flatnonzero((mean[1:] < 0.5) & (mean[:-1] >= 0.5))
+        if not below.size:
+            return None
+        k = int(below[0])
+        return float(np.interp(0.5, mean[[k + 1, k]], self.TEMPERATURES[[k + 1, k]]))
+
+
+READOUTS = {
+    "output": "network: cold with probability",
+    "abs_magnetisation": "|m| of this lattice",
+    "vortices": "vortices on this lattice",
+    "helicity_modulus": "stiffness Υ",
+    "network": "network",
+}
+
+
+def app(size: str | None = None) -> App:
+    """A live lattice, and what networks that see it in three ways make of it, of tricks too."""
+    chosen = sizes(size)
+    knobs = controls(
+        temperature=Control(0.4, 1.4, 0.7, step=0.01, label="temperature T", unit="J", marks={T_BKT: "T_BKT"}),
+        trick=Choice(list(TRICKS), label="trick"),
+        shown=Choice(list(SHOWN), label="the network sees"),
+        middle=Control(0.7, 1.1, 0.9, step=0.05, label="left out: ± 0.1 around", unit="J"),
+        model=Choice(list(MODELS), label="model"),
+        side=Choice(["16", "32"], str(chosen.live), label="lattice side L"),
+    )
+    view = LatticeView(rows=chosen.live, label="the lattice", marked=("vortex", "antivortex"), caption="direction", size=360)
+    readouts = Readouts(*READOUTS, units={"helicity_modulus": "J"}, labels=READOUTS)
+    curve = Plot(
+        x="temperature T (J)",
+        y="output, and Υ (J)",
+        label="output against temperature",
+        axes={"xaxis": {"range": [0.4, 1.4]}, "yaxis": {"range": [-0.05, 1.05]}},
+    )
+    grid = np.linspace(0.4, 1.4, 51)
+    lesson: Lesson
+
+    def look(live: Simulation) -> tuple[dict[str, float], None]:
+        return {"helicity_modulus": look_at_spins(angles_of(live), live.beta)[0]["helicity_modulus"]}, None
+
+    def angles_of(live: Simulation) -> np.ndarray:
+        q = MODELS[knobs.model]
+        return live.x if q is None else 2 * np.pi / q * live.x
+
+    def tricked(live: Simulation) -> tuple[np.ndarray, np.ndarray]:
+        """Angles as the network sees them, and their vortices; a clock keeps to its hours."""
+        angles, q = TRICKS[knobs.trick](angles_of(live)), MODELS[knobs.model]
+        angles = angles if q is None else 2 * np.pi / q * np.rint(q * angles / (2 * np.pi))
+        return angles, look_at_spins(angles, live.beta)[1]
+
+    def make(seed: int) -> Simulation:
+        model, sampler = model_of(knobs.model, int(knobs.side))
+        start = np.zeros(model.lattice.shape, float if MODELS[knobs.model] is None else np.int8)
+        return Simulation(sampler, start, knobs.temperature, seed, look)
+
+    def draw(live: Simulation) -> None:
+        angles, vortices = tricked(live)
+        view.show(angles, scale="wheel", marks=vortices)
+
+    def plot(live: Simulation) -> None:
+        traces = [line(grid, 2 * grid / np.pi, name="2T/π", colour=6, dash="dash")]
+        for name, (value, _) in PUBLISHED.get(knobs.model, {}).items():
+            traces.append(line([value, value], [0, 1], f"{name[0]}<sub>{name[1:].lstrip('_')}</sub>", 6, "dot"))
+        if lesson.stiffness is not None:
+            mean, error = lesson.stiffness
+            traces.append(markers(lesson.TEMPERATURES, mean, error, "stiffness Υ", 2))
+        if lesson.curve is not None:
+            table = lesson.curve
+            traces += band(table["temperature"], table["value"], table["error"], f"network, {lesson.shown}")
+        output = lesson.judge(tricked(live)[0])
+        if output is not None:
+            traces.append(markers([live.temperature], [output], name="this lattice", colour=1, symbol="diamond"))
+        curve.update(*traces)
+
+    def tell(live: Simulation) -> None:
+        angles, vortices = tricked(live)
+        stiffness = live.estimate("helicity_modulus")
+        known = STIFFNESS["helicity_modulus"].get(live.side) if knobs.model == "XY" and live.temperature == T_BKT else None
+        readouts.update(
+            output=lesson.judge(angles),
+            abs_magnetisation=abs(np.exp(1j * angles).mean()),
+            vortices=str(np.count_nonzero(vortices)),
+            helicity_modulus=None if stiffness is None else (stiffness.mean, stiffness.error, *(known or ())[:1]),
+        )
+
+    def begin() -> "Iterator[Step]":
+        readouts.update(network="drawing configurations …")
+        return lesson.learn()
+
+    def learnt() -> dict[str, Any]:
+        crossing = lesson.examine()
+        readouts.update(network="never at 1/2" if crossing is None else f"at 1/2 for T = {crossing:.3f} J")
+        plot(player.simulation)
+        return {}
+
+    def enrol(*_: Any) -> None:
+        nonlocal lesson
+        lesson = Lesson(knobs.model, int(knobs.side), knobs.shown, knobs.middle, chosen.lesson_samples, chosen.lesson_steps)
+        readouts.update(network="not trained yet")
+        # In a thread of its own: a reset waits for the configurations that are being drawn.
+        threading.Thread(target=training.reset, daemon=True).start()
+
+    training = TrainingPlayer(begin, learnt, label="the training")
+    enrol()
+    player = SimulationPlayer(
+        make,
+        knobs,
+        draw=draw,
+        plot=plot,
+        tell=tell,
+        turns={"temperature": Simulation.heat},
+        rebuilds=("model", "side"),
+        label="the lattice",
+    )
+    knobs.observe(enrol, ["model", "side", "shown", "middle"])
+    return App(
+        "What does the network look at?",
+        "Three networks tell cold spins from hot ones. Which of them has noticed the vortices?",
+        views=[view],
+        plots=[curve, training.plot],
+        controls=[training, knobs],
+        player=player,
+        readouts=readouts,
+    )
