@@ -48,7 +48,8 @@ def ground_state(
     "samples", in which the linear system is solved with the same result, or "auto", the smaller one. Closing the generator,
     or Ctrl-C, ends it and leaves ψ usable. Raises ValueError for bad arguments, and Diverged, with the parameters of
     the last good step restored, when an energy is not finite or all chains are frozen.
-    Sources: Sorella 1998 (10.1103/PhysRevLett.80.4558); in the space of samples: Chen and Heyl 2024 (10.1038/s41567-024-02566-1).
+    Sources: Sorella 1998 (10.1103/PhysRevLett.80.4558); in the space of samples Chen and Heyl 2024
+    (10.1038/s41567-024-02566-1).
 
     >>> import mlphys as mp
     >>> model, psi = mp.TransverseIsing(mp.lattices.chain(8)), mp.nets.RBM(8, alpha=1)
@@ -111,7 +112,7 @@ def natural_gradient(
 
     n, error = len(local), local - local.mean()
     if space == "auto":
-        space = "samples"
+        space = "samples" if n <= tangent.n_parameters else "parameters"
     if space == "samples":
         metric = tangent.overlaps() / n
         metric[np.diag_indices(n)] += shift

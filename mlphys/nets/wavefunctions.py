@@ -72,6 +72,10 @@ class Tangent:
     def __init__(self, derivatives: torch.Tensor):
         self.centred = derivatives - derivatives.mean(0)
 
+    @property
+    def n_parameters(self) -> int:
+        return self.centred.shape[1]
+
     def overlaps(self) -> np.ndarray:
         """O O† `(batch, batch)`."""
         return (self.centred @ self.centred.mH).numpy()
@@ -154,6 +158,10 @@ class RBMTangent(Tangent):
 
     def __init__(self, spins: np.ndarray, hidden: np.ndarray):
         self.spins, self.hidden = spins, hidden
+
+    @property
+    def n_parameters(self):
+        return (1 + self.spins.shape[1]) * (1 + self.hidden.shape[1]) - 1
 
     @property
     def centred(self) -> torch.Tensor:  # type: ignore[override]
