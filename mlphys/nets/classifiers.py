@@ -1,6 +1,8 @@
 """Classifiers of configurations: each output is the log odds of the phase at low temperature."""
 
+import copy
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
@@ -10,6 +12,9 @@ from torch import nn
 from mlphys.checks import whole
 from mlphys.lattices import Lattice
 from mlphys.random import torch_generator
+
+# Patterns of spins ±1 on kernels of so many sites are tabulated: 512 on 3 × 3.
+MOST_CELLS = 9
 
 
 class Classifier(nn.Module):
@@ -104,9 +109,9 @@ class ConvolutionalNetwork(Classifier):
 
     Each site sees the `kernel` sites (an odd number) around it along every axis, through layers of `channels` units; the
     means of what all sites found go through layers of `hidden` units. Of any dimension; a triangular lattice is the square
-    one with a diagonal, which a 3 × 3 kernel holds. Weights do not depend on the size: `load_state_dict` moves them to
-    another lattice of the same dimension. Few patterns fit into a small kernel on spins ±1: there each is looked at once and
-    counted, the same function up to rounding, at a cost that hardly grows with the batch.
+    one with a diagonal, which a 3 × 3 kernel holds. Weights do not depend on the size: `on` takes the network to another
+    lattice. Few patterns fit into a small kernel on spins ±1: there each is looked at once and counted, the same function up
+    to rounding, at a cost that hardly grows with the batch.
 
     >>> import mlphys as mp
     >>> ising = mp.Ising(mp.square(4))
@@ -114,34 +119,42 @@ class ConvolutionalNetwork(Classifier):
     torch.Size([3, 1])
     """
 
-    seen: torch.Tensor
-    patterns: torch.Tensor
-
     def __init__(
         self, lattice: Lattice, channels: Sequence[int] = (8, 8), kernel=3, hidden: Sequence[int] = (8,),
         outputs=1, even: bool = False, inputs=1, seed: int = 0,
     ):
         super().__init__(lattice, outputs, even, inputs)
-        reach, odd = divmod(whole("kernel", kernel, 1), 2)
-        if not odd or reach > min(lattice.shape):
-            raise ValueError(f"kernel={kernel!r} is not allowed: it must be odd, and fit on the lattice")
-        steps = list(product(range(-reach, reach + 1), repeat=len(lattice.shape)))
-        self.kernel, self.cells = kernel, len(steps)
-        seen = torch.from_numpy(np.stack([lattice.shifted(step) for step in steps], axis=1))
-        self.register_buffer("seen", seen.flatten(), persistent=False)
-        self.register_buffer("patterns", _patterns(self.cells) if inputs == 1 else None, persistent=False)
+        if not whole("kernel", kernel, 1) % 2:
+            raise ValueError(f"kernel={kernel!r} is not allowed: it must be odd")
+        self.kernel, self.cells = kernel, kernel ** len(lattice.shape)
+        self.on(lattice)
         widths = [inputs * self.cells, *channels]
         self.layers = nn.Sequential(*_dense("channels", widths))
         widths = [widths[-1], *hidden]
         self.last = nn.Sequential(*_dense("hidden", widths), layer(nn.Linear, widths[-1], outputs))
         draw_weights(self, seed)
 
+    def on(self, lattice: Lattice) -> "ConvolutionalNetwork":
+        """The network on another lattice of its dimension: the weights are shared, not copied.
+
+        Raises ValueError for another dimension, and where the kernel does not fit.
+        """
+        dimensions = len(self.lattice.shape)
+        if len(lattice.shape) != dimensions or self.kernel // 2 > min(lattice.shape):
+            allowed = f"{dimensions} sides of {self.kernel // 2} or more, for a kernel {self.kernel} wide"
+            raise ValueError(f"lattice={lattice!r} is not allowed: it must have {allowed}")
+        twin = copy.copy(self)
+        twin.lattice = lattice
+        return twin
+
     def log_odds(self, x):
-        if self.patterns is not None and not x.requires_grad and bool((x.abs() == 1).all()):
-            return self.last(self._counts(x) @ self.layers(self.patterns) / self.lattice.n_sites)
-        patches = x.reshape(-1, self.lattice.n_sites).index_select(1, self.seen)
-        patches = patches.view(len(x), self.inputs, self.lattice.n_sites, self.cells).transpose(1, 2).flatten(2)
-        return self.last(self.layers(patches).mean(1))
+        if self.inputs == 1 and self.cells <= MOST_CELLS and not x.requires_grad and bool((x.abs() == 1).all()):
+            found = self._counts(x) @ self.layers(_patterns(self.cells).to(x)) / self.lattice.n_sites
+        else:
+            patches = x.reshape(-1, self.lattice.n_sites).index_select(1, _seen(self.lattice, self.kernel).to(x.device))
+            patches = patches.view(len(x), self.inputs, self.lattice.n_sites, self.cells).transpose(1, 2).flatten(2)
+            found = self.layers(patches).mean(1)
+        return self.last(found)
 
     def _counts(self, x):
         """How often each pattern stands in spins ±1, `(batch, patterns)`."""
@@ -149,12 +162,18 @@ class ConvolutionalNetwork(Classifier):
         for axis in range(len(self.lattice.shape), 0, -1):
             codes = sum(codes.roll(self.kernel // 2 - k, axis) << k * width for k in range(self.kernel))
             width *= self.kernel
-        counts = x.new_zeros(len(x), len(self.patterns))
+        counts = x.new_zeros(len(x), 2**self.cells)
         return counts.scatter_add_(1, codes.flatten(1).long(), x.new_ones(1).expand(x.shape))
 
 
-def _patterns(cells: int) -> torch.Tensor | None:
-    """All patterns of spins ±1 on so many sites `(2**cells, cells)`, where they are few: 512 for 3 × 3."""
-    if cells > 9:
-        return None
-    return 2.0 * (torch.arange(2**cells)[:, None] >> torch.arange(cells) & 1) - 1
+@lru_cache
+def _seen(lattice: Lattice, kernel: int) -> torch.Tensor:
+    """The sites that each site sees, `(n_sites * cells,)`."""
+    steps = product(range(-(kernel // 2), kernel // 2 + 1), repeat=len(lattice.shape))
+    return torch.from_numpy(np.stack([lattice.shifted(step) for step in steps], axis=1)).flatten()
+
+
+@lru_cache
+def _patterns(cells: int) -> torch.Tensor:
+    """All patterns of spins ±1 on so many sites, `(2**cells, cells)`."""
+    return 2 * (torch.arange(2**cells)[:, None] >> torch.arange(cells) & 1) - 1

@@ -3,7 +3,7 @@
 from mlphys.phases import features
 from mlphys.phases.attributions import attribution, saliency
 from mlphys.phases.coarse import coarse_curves, coarsen
-from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split
+from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split, split_sizes
 from mlphys.phases.finite_size import Scaling, binder_table, crossings, scaling
 from mlphys.phases.methods import accuracy, advantage, confusion, cross_entropy, curve, optimal, supervised, threshold
 from mlphys.phases.regression import (
@@ -50,6 +50,7 @@ __all__ = [
     "scaling",
     "slope",
     "split",
+    "split_sizes",
     "squared_error",
     "steepest",
     "summit",

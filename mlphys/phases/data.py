@@ -1,7 +1,7 @@
 """Configurations to learn from: balanced over temperatures, independent, and split so that nothing leaks."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -21,8 +21,8 @@ class Dataset:
     """Configurations `x` of one lattice, with the temperature (J) and the chain of each `(samples,)`.
 
     `x` is `(samples, n_sites)`, or `(samples, channels, n_sites)` where `map` has made several numbers of each site.
-    Chains have numbers of their own, different for different seeds. `thin` is the number of sweeps between neighbours in a
-    chain, `tau` the largest autocorrelation time that was measured, in sweeps.
+    Chains have numbers of their own, different for different seeds and lattices. `thin` is the number of sweeps between
+    neighbours in a chain, `tau` the largest autocorrelation time that was measured, in sweeps.
     """
 
     x: torch.Tensor
@@ -84,9 +84,10 @@ def sample(
     tau = max(_memory(trial, name, members) for name in trial.samples for members in _members(each))
     thin = max(1, math.ceil(tau * math.log(1 / correlation)))
     run = core.run(sampler, samples, thin=thin, state=trial.state, observe=observables, keep=True)
-    numbers = np.array([spawn(seed, "chain", k) >> 1 for k in range(len(each))])
+    lattice = sampler.hamiltonian.lattice
+    numbers = np.array([spawn(seed, repr(lattice), "chain", k) >> 1 for k in range(len(each))])
     temperature, chain = (np.tile(column, len(run)) for column in (each, numbers))
-    return Dataset(run.x.flatten(0, 1), temperature, chain, sampler.hamiltonian.lattice, thin, tau)
+    return Dataset(run.x.flatten(0, 1), temperature, chain, lattice, thin, tau)
 
 
 def _members(temperature: np.ndarray):
@@ -121,6 +122,24 @@ def split(dataset: Dataset, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: 
                 raise ValueError(f"fractions={fractions!r} leave a part empty: there are {len(chains)} chains a temperature")
             part |= np.isin(dataset.chain, own)
     return tuple(dataset.where(part) for part in parts)
+
+
+def split_sizes(
+    datasets: Iterable[Dataset], unseen: Collection[int], fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> tuple[list[Dataset], ...]:
+    """Parts of datasets of several sizes: the sizes `unseen` belong to the last part alone, all others are `split`.
+
+    What is learnt on the first part is thus judged both on chains and on sizes that it has not seen. Raises ValueError
+    unless some sizes, but not all, are unseen.
+    """
+    datasets = list(datasets)
+    known = [split(dataset, fractions, seed) for dataset in datasets if dataset.size not in unseen]
+    new = [dataset for dataset in datasets if dataset.size in unseen]
+    if not known or not new:
+        sizes = sorted(dataset.size for dataset in datasets)
+        raise ValueError(f"unseen={unseen!r} is not allowed: it must hold some of the sizes {sizes}, but not all")
+    *seen, last = (list(part) for part in zip(*known, strict=True))
+    return *seen, last + new
 
 
 def leakage(train: Dataset, test: Dataset) -> float:

@@ -59,7 +59,7 @@ def confusion(dataset: Dataset, network: Classifier, guesses: Sequence[float], s
 
 def learn(
     dataset: Dataset, network: torch.nn.Module, labels: np.ndarray, loss: Callable, steps: int,
-    *, batch=128, rate=3e-3, symmetries=False, flip=False, seed=0,
+    *, batch=128, rate=3e-3, symmetries=False, flip=False, seed=0, optimiser: torch.optim.Optimizer | None = None,
 ) -> Iterator[Step]:
     """Train a network on labels `(samples, outputs)`, by a loss of outputs and labels: what all methods with labels share.
 
@@ -72,7 +72,7 @@ def learn(
         x, y = draw(generator)
         return (augment(x, dataset.lattice, generator, flip) if symmetries else x), y
 
-    return fit(network, lambda model, xy: loss(model(xy[0]), xy[1]), batches, steps, seed, rate)
+    return fit(network, lambda model, xy: loss(model(xy[0]), xy[1]), batches, steps, seed, rate, optimiser)
 
 
 def _labels(dataset: Dataset, guesses: Sequence[float]) -> np.ndarray:

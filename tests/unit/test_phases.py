@@ -58,6 +58,18 @@ def test_refused_inputs():
         nets.LogisticRegression(square(4))(torch.ones(2, 9))
     with pytest.raises(ValueError, match="kernel=4"):
         nets.ConvolutionalNetwork(square(4), kernel=4)
+    with pytest.raises(ValueError, match=r"lattice=square\(2, 2\)"):
+        nets.ConvolutionalNetwork(square(2), kernel=7)
+    with pytest.raises(ValueError, match=r"lattice=cubic"):
+        nets.ConvolutionalNetwork(square(4)).on(cubic(4))
+
+
+def test_a_network_on_another_lattice_shares_its_weights():
+    network = nets.ConvolutionalNetwork(square(4), seed=1).double()
+    twin, tile = network.on(square(8)), torch.randn(3, 4, 4, dtype=torch.float64, generator=torch_generator(1))
+    assert torch.allclose(twin(tile.tile(1, 2, 2).flatten(1)), network(tile.flatten(1)), atol=1e-12)
+    assert all(a is b for a, b in zip(twin.parameters(), network.parameters(), strict=True))
+    assert network.lattice == square(4) and twin.lattice == square(8)
 
 
 # Data
@@ -101,6 +113,27 @@ def test_split_shares_no_chain_and_neighbours_are_caught():
         phases.split(data, (0.99, 0.01))
     with pytest.raises(ValueError, match="fractions"):
         phases.split(data, (0.9, 0.2))
+
+
+def test_what_is_learnt_on_some_sizes_is_judged_on_others():
+    datasets = [phases.sample(Ising(square(side)), TEMPERATURES, 10, 10, pilot=500) for side in (6, 8, 12)]
+    train, test = phases.split_sizes(datasets, unseen=[12], fractions=(0.7, 0.3))
+    assert [part.size for part in train] == [6, 8] and [part.size for part in test] == [6, 8, 12]
+    assert not any(phases.leakage(seen, judge) for seen in train for judge in test)
+    network = nets.ConvolutionalNetwork(square(6), even=True)
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    trainings = [
+        phases.supervised(part, network.on(part.lattice), (CRITICAL, CRITICAL), 250, optimiser=optimiser) for part in train
+    ]
+    for _ in zip(*trainings, strict=True):  # sizes take turns
+        pass
+    new = test[-1]
+    (value,) = phases.accuracy(network.on(new.lattice).probability, new, [CRITICAL])
+    gain = phases.advantage(network.on(new.lattice).probability, phases.optimal(new, energy(12), [CRITICAL]), new, CRITICAL)
+    assert gain.mean < 3 * gain.error and value.mean > 0.8
+    for unseen in ([], [6, 8, 12]):
+        with pytest.raises(ValueError, match="unseen="):
+            phases.split_sizes(datasets, unseen)
 
 
 @pytest.mark.parametrize("lattice", [square(4), square(4, 6), triangular(6), cubic(4), chain(6)], ids=repr)

@@ -64,6 +64,23 @@ def test_interrupt_ends_the_training_and_leaves_the_model_usable():
     assert not model.training and bool(model(torch.ones(1, 16)).isfinite())
 
 
+def test_early_stopping_leaves_the_best():
+    model, seen = fresh(), []
+
+    def score(network):
+        seen.append((abs(len(seen) - 3), [parameter.clone() for parameter in network.parameters()]))
+        return seen[-1][0]
+
+    run = train.keep_best(train.fit(model, loss, batches, 60), model, score, every=10)
+    assert [step.step for step in run] == list(range(1, 61)) and len(seen) == 6
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), seen[3][1], strict=True))
+    closed = train.keep_best(train.fit(fresh(), loss, batches, 60), fresh(), lambda network: 0.0, every=1)
+    next(closed)
+    closed.close()
+    with pytest.raises(ValueError, match="every=0"):
+        train.keep_best(run, model, score, every=0)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="steps=0"):
         train.fit(fresh(), loss, batches, 0)
