@@ -67,7 +67,7 @@ def sizes(name: str | None = None) -> Sizes:
 
 
 MODELS = {"XY": None, "clock, 6 states": 6, "clock, 8 states": 8}
-SHOWN = ("raw angles", "turns of bonds", "vortex map")
+SHOWN = ("raw angles, perceptron", "raw angles, convolutions", "turns of bonds", "vortex map")
 
 
 def model_of(name: str, side: int):
@@ -139,25 +139,23 @@ class Lesson:
         chain = np.tile(np.arange(len(each)), self.samples)
         data = phases.Dataset(x, np.tile(each, self.samples), chain, model.lattice, 10).map(self.see)
         train, self.test = phases.split(data, (2 / 3, 1 / 3), self.seed)
-        network: nets.Classifier
-        if self.shown == "raw angles":
-            network = nets.MultilayerPerceptron(model.lattice, hidden=(64,), inputs=2)
-        elif self.shown == "turns of bonds":
-            network = nets.ConvolutionalNetwork(model.lattice, inputs=2)
+        inputs = 1 if train.x.ndim == 2 else train.x.shape[1]
+        if "perceptron" in self.shown:
+            self.network = nets.MultilayerPerceptron(model.lattice, (64,), inputs=inputs, seed=self.seed)
         else:
-            network = nets.ConvolutionalNetwork(model.lattice, even=True)
-        self.network = network
+            self.network = nets.ConvolutionalNetwork(model.lattice, even=inputs == 1, inputs=inputs, seed=self.seed)
         window = (self.middle - self.GAP, self.middle + self.GAP)
-        yield from phases.supervised(train, network, window, self.steps, symmetries=True, seed=self.seed)
+        options = {"batch": 64, "rate": 5e-3, "symmetries": True, "seed": self.seed}
+        yield from phases.supervised(train, self.network, window, self.steps, **options)
 
     def see(self, x: "torch.Tensor") -> "torch.Tensor":
         """What the network is shown of angles `(batch, n_sites)`."""
         from mlphys.phases import features
 
         x, lattice = x.float(), mp.square(self.side)
-        if self.shown == "raw angles":
+        if "raw angles" in self.shown:
             return features.angles(x)
-        return features.turns(x, lattice) if self.shown == "turns of bonds" else features.vortices(x, lattice)
+        return features.turns(x, lattice) if "turns" in self.shown else features.vortices(x, lattice)
 
     def judge(self, angles: np.ndarray) -> float | None:
         """The probability of the cold phase for angles (rows, columns); None before there is a network."""
@@ -291,7 +289,7 @@ def app(size: str | None = None) -> App:
     knobs.observe(enrol, ["model", "side", "shown", "middle"])
     return App(
         "What does the network look at?",
-        "Three networks tell cold spins from hot ones. Which of them has noticed the vortices?",
+        "Networks learn to tell cold spins from hot ones. Which of them has noticed the vortices?",
         views=[view],
         plots=[curve, training.plot],
         controls=[training, knobs],
