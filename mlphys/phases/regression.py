@@ -83,9 +83,13 @@ def slope(indicator: Indicator, dataset: Dataset, energy) -> pd.DataFrame:
     >>> bool((abs(measured.value - expected) < 4 * measured.error).all())
     True
     """
-    values, energy = outputs(indicator, dataset)[:, 0], np.asarray(energy, np.float64)
-    product = deviation(values, dataset) * deviation(energy, dataset)
-    return by_temperature(product / dataset.temperature**2, dataset)
+    return by_temperature(fluctuation(indicator, dataset, energy), dataset)
+
+
+def fluctuation(indicator: Indicator, dataset: Dataset, energy) -> np.ndarray:
+    """Of each sample `(samples,)`, what averages to the `slope` at its temperature."""
+    values, energy = (deviation(each, dataset) for each in (outputs(indicator, dataset)[:, 0], np.asarray(energy)))
+    return values * energy / dataset.temperature**2
 
 
 def deviation(values: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -97,23 +101,26 @@ def deviation(values: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def steepest(indicator: Indicator, dataset: Dataset, energy, seed: int = 0) -> Estimate:
-    """The temperature (J) where an indicator changes fastest, the `summit` of its `slope`, by `bootstrap`."""
-    product = deviation(outputs(indicator, dataset)[:, 0], dataset) * deviation(np.asarray(energy, np.float64), dataset)
-
-    def locate(temperature: np.ndarray, means: np.ndarray) -> float:
-        return summit(temperature, np.abs(means[:, 0]) / temperature**2)
-
-    return bootstrap(locate, product[:, None], dataset, seed=seed)
+    """The temperature (J) where an indicator changes fastest: the `summit` of its `slope`, by `bootstrap`."""
+    values = fluctuation(indicator, dataset, energy)[:, None]
+    return bootstrap(lambda temperature, means: summit(temperature, np.abs(means[:, 0])), values, dataset, seed=seed)
 
 
 def summit(x: np.ndarray, y: np.ndarray) -> float:
-    """Where y `(points,)` peaks: the vertex of a parabola through the points about the largest that exceed half of it."""
+    """Where y `(points,)` peaks: the vertex of a parabola through the points about the largest that exceed half of it.
+
+    Each weighs as much as it exceeds half, so that none comes and goes by noise.
+
+    >>> x = np.linspace(0, 5, 11)
+    >>> round(summit(x, 1 / (1 + (x - 2.2) ** 2)), 1)
+    2.2
+    """
     top, low = int(np.argmax(y)), np.flatnonzero(y <= y.max() / 2)
     first, last = low[low < top].max(initial=-1) + 1, low[low > top].min(initial=len(y))
     near, height = x[first:last], y[first:last]
     if len(near) < 3:
         return float(x[top])
-    bend, tilt, _ = np.polyfit(near - x[top], height, 2)
+    bend, tilt, _ = np.polyfit(near - x[top], height, 2, w=np.sqrt(height - y[top] / 2))
     return float(np.clip(x[top] - tilt / (2 * bend), near[0], near[-1])) if bend < 0 else float(x[top])
 
 

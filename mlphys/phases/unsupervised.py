@@ -101,11 +101,11 @@ def depth(x: torch.Tensor, lattice: Lattice) -> torch.Tensor:
     neighbours, farthest = torch.from_numpy(lattice.neighbours).long(), max(lattice.shape) / 2
     minority = torch.where(x.double().sum(1, keepdim=True) < 0, 1, -1)
     sign = torch.where(x == minority, -1.0, 1.0)
-    # Across a wall a site is half a step deep; from neighbour to neighbour in a domain, one step deeper at most.
-    reached = torch.where((sign[:, neighbours] != sign[..., None]).any(2), 0.5, farthest)
-    for _ in range(int(farthest)):
-        near = torch.where(sign[:, neighbours] == sign[..., None], reached[:, neighbours], farthest).amin(2)
-        reached = torch.minimum(reached, near + 1)
+    same = sign[:, neighbours] == sign[..., None]
+    # Beside a wall a site is half a step deep; from site to site in a domain, one step deeper at most.
+    reached = torch.where(same.all(2), farthest, 0.5)
+    while bool(((nearer := reached[:, neighbours].where(same, farthest).amin(2) + 1) < reached).any()):
+        reached = torch.minimum(reached, nearer)
     return sign * reached
 
 
@@ -134,14 +134,14 @@ def persistence(field: torch.Tensor, lattice: Lattice, edges) -> np.ndarray:
     edges, dimensions = np.asarray(edges, np.float64), len(lattice.shape)
     if edges.ndim != 1 or len(edges) < 2 or (np.diff(edges) <= 0).any():
         raise ValueError(f"edges={edges!r} are not allowed: give two rising numbers or more")
-    values = field.reshape(len(field), *lattice.shape).double().cpu().numpy()
-    counts, levels = np.zeros((len(values), dimensions, len(edges) - 1, len(edges) - 1)), len(edges) - 2
-    for sample, heights in enumerate(values):
+    heights, levels = field.reshape(len(field), *lattice.shape).double().cpu().numpy(), len(edges) - 1
+    counts = np.zeros((len(heights), dimensions, levels, levels))
+    for sample, vertices in enumerate(heights):
         # Sites are vertices and bonds are edges: what no bond joins stays apart.
-        complex_ = PeriodicCubicalComplex(vertices=heights, periodic_dimensions=[True] * dimensions)
+        complex_ = PeriodicCubicalComplex(vertices=vertices, periodic_dimensions=[True] * dimensions)
         complex_.compute_persistence()
         for dimension in range(dimensions):
             pairs = complex_.persistence_intervals_in_dimension(dimension).reshape(-1, 2)
-            born, died = np.clip(np.searchsorted(edges, pairs, side="right") - 1, 0, levels).T
-            np.add.at(counts[sample, dimension], (born, died), 1 / lattice.n_sites)
-    return counts
+            born, died = np.clip(np.searchsorted(edges, pairs.T, side="right") - 1, 0, levels - 1)
+            counts[sample, dimension] = np.bincount(born * levels + died, minlength=levels**2).reshape(levels, levels)
+    return counts / lattice.n_sites
