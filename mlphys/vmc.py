@@ -39,17 +39,18 @@ class Diverged(FloatingPointError):
 
 def ground_state(
     hamiltonian: QuantumSpins, psi: WaveFunction, steps: int, samples: int = 1008, chains: int = 16, seed: int = 0,
-    *, rate: float = 0.05, shift: float = 1e-3, sweeps: int = 1, burn_in: int = 20, space: str = "auto",
+    *, rate: float = 0.05, shift: float = 1e-3, momentum: float = 0.9, sweeps: int = 1, burn_in: int = 20, space="auto",
 ) -> Iterator[Step]:
     """Minimise ⟨ψ|H|ψ⟩ by stochastic reconfiguration, in place; yields a `Step` for each change of the parameters.
 
     samples: states a step, `samples // chains` from each of `chains` Markov chains, `sweeps` sweeps apart, after `burn_in`
-    sweeps at the very start; rate: learning rate; shift: added to the diagonal of the metric; space: "parameters" or
-    "samples", in which the linear system is solved with the same result, or "auto", the smaller one. Closing the generator,
+    sweeps at the very start; rate: learning rate; shift: added to the diagonal of the metric; momentum: how much of the
+    last change is kept where the samples say nothing against it, 0 for none; space: "parameters" or "samples", in which
+    the linear system is solved with the same result, or "auto", the smaller one. Closing the generator,
     or Ctrl-C, ends it and leaves ψ usable. Raises ValueError for bad arguments, and Diverged, with the parameters of
     the last good step restored, when an energy is not finite or all chains are frozen.
     Sources: Sorella 1998 (10.1103/PhysRevLett.80.4558); in the space of samples Chen and Heyl 2024
-    (10.1038/s41567-024-02566-1).
+    (10.1038/s41567-024-02566-1); momentum: Goldshlager, Abrahamsen, Lin 2024 (10.1016/j.jcp.2024.113351).
 
     >>> import mlphys as mp
     >>> model, psi = mp.TransverseIsing(mp.lattices.chain(8)), mp.nets.RBM(8, alpha=1)
@@ -68,12 +69,14 @@ def ground_state(
             raise ValueError(f"{name}={value!r} is not allowed: it must be positive")
     sampler = Metropolis(Born(psi, hamiltonian))
     state = sampler.init(chains, seed=seed)
-    return _descent(hamiltonian, psi, sampler, state, steps, samples // chains, rate, shift, sweeps, burn_in, space)
+    rows = samples // chains
+    return _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentum, sweeps, burn_in, space)
 
 
-def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, sweeps, burn_in, space) -> Iterator[Step]:
+def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentum, sweeps, burn_in, space) -> Iterator[Step]:
     try:
         sampler.step(state, burn_in)
+        change: np.ndarray | float = 0.0
         good = [parameter.detach().clone() for parameter in psi.parameters()]
         for number in range(1, steps + 1):
             x, acceptance = draw(sampler, state, rows, sweeps)
@@ -84,7 +87,7 @@ def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, sweeps,
                 reason = "no chain moves any more" if acceptance == 0 else f"the energy is {step.energy.mean}"
                 raise Diverged(f"{reason} at step {number}: lower the rate, or raise the shift")
             good = [parameter.detach().clone() for parameter in psi.parameters()]
-            change = natural_gradient(psi.tangent(x), local, shift, space, real=not good[0].is_complex())
+            change = natural_gradient(psi.tangent(x), local, shift, space, momentum * change)
             _move(psi, -rate * change)
             yield step
     except KeyboardInterrupt:
@@ -101,25 +104,24 @@ def draw(sampler: Metropolis, state: State, rows: int, sweeps: int = 1) -> tuple
     return torch.cat(x), acceptance / rows
 
 
-def natural_gradient(
-    tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", real: bool = True
-) -> np.ndarray:
-    """(S + shift)⁻¹ F `(n_parameters,)`: S the covariance of log derivatives, F theirs with the local energies `(batch,)`.
+def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", near: np.ndarray | float = 0.0):
+    """The change `(n_parameters,)` that follows the local energies `(batch,)` best, and otherwise stays close to `near`.
 
-    `real` for real parameters, of which only the real part of S and F counts. Both values of `space` give the same.
+    It minimises |O change − (local − mean)|² / batch + shift · |change − near|², O the centred log derivatives: with
+    near = 0, (S + shift)⁻¹ F with their covariance S and the force F. Both values of `space` give the same.
     """
     from scipy.linalg import solve
 
     n, error = len(local), local - local.mean()
+    if np.ndim(near):
+        error = error - tangent.push_forward(near)
     if space == "auto":
         space = "samples" if n <= tangent.n_parameters else "parameters"
-    if space == "samples":
-        metric = tangent.overlaps() / n
-        metric[np.diag_indices(n)] += shift
-        return tangent.pull_back(solve(metric, error / n, assume_a="pos", overwrite_a=True, check_finite=False))
-    metric = tangent.covariance() / n
+    metric = (tangent.overlaps() if space == "samples" else tangent.covariance()) / n
     metric[np.diag_indices(len(metric))] += shift
-    return solve(metric, tangent.pull_back(error / n), assume_a="pos", overwrite_a=True, check_finite=False)
+    right = error / n if space == "samples" else tangent.pull_back(error / n)
+    found = solve(metric, right, assume_a="pos", overwrite_a=True, check_finite=False)
+    return near + (tangent.pull_back(found) if space == "samples" else found)
 
 
 def _judge(number: int, local: np.ndarray, n_sites: int, acceptance: float) -> Step:

@@ -88,6 +88,10 @@ class Tangent:
         """O† values `(n_parameters,)`."""
         return (self.centred.mH @ torch.from_numpy(values).to(self.centred.dtype)).numpy()
 
+    def push_forward(self, change: np.ndarray) -> np.ndarray:
+        """O change `(batch,)`."""
+        return (self.centred @ torch.from_numpy(change).to(self.centred.dtype)).numpy()
+
 
 class RBM(WaveFunction):
     """A restricted Boltzmann machine, log ψ = Σ a σ + Σ_j log cosh(b_j + Σ_i W_ij σ_i), with alpha · n_sites hidden units.
@@ -184,3 +188,9 @@ class RBMTangent(Tangent):
         hidden = self.hidden.conj()
         parts = (self.spins.T @ values, hidden.T @ values, self.spins.T @ (values[:, None] * hidden))
         return np.concatenate([part.ravel() for part in parts])
+
+    def push_forward(self, change):
+        n, hidden = self.spins.shape[1], self.hidden.shape[1]
+        visible, bias, weights = np.split(change, [n, n + hidden])
+        values = self.spins @ visible + (self.hidden * (bias + self.spins @ weights.reshape(n, hidden))).sum(1)
+        return values - values.mean()

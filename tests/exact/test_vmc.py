@@ -74,10 +74,15 @@ def test_both_spaces_give_the_same_step(dtype):
     psi, rng = machine(8, dtype, scale=5), np.random.default_rng(2)
     x = torch.from_numpy(np.sign(rng.normal(size=(60, 8))))
     local = rng.normal(size=60) + (1j * rng.normal(size=60) if dtype.is_complex else 0)
+    near = rng.normal(size=psi.tangent(x).n_parameters)
     for tangent in (psi.tangent(x), Plain(psi).tangent(x)):
-        first, second = (natural_gradient(tangent, local, 1e-3, space) for space in ("samples", "parameters"))
-        assert np.abs(first).max() > 1e-2
-        np.testing.assert_allclose(first, second, atol=1e-8)
+        for start in (0.0, near):
+            first, second = (natural_gradient(tangent, local, 1e-3, space, start) for space in ("samples", "parameters"))
+            assert np.abs(first).max() > 1e-2
+            np.testing.assert_allclose(first, second, atol=1e-8)
+        # The result is where the gradient of what is minimised vanishes.
+        residual = tangent.push_forward(first) - (local - local.mean())
+        assert np.abs(tangent.pull_back(residual) / 60 + 1e-3 * (first - near)).max() < 1e-10
 
 
 def test_the_force_is_the_gradient_of_the_energy():
