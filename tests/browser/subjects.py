@@ -1,4 +1,7 @@
-"""What is tested: the workbench on Voila, every dashboard on Voila and in JupyterLab, every lecture in JupyterLab."""
+"""What is tested: every dashboard on Voila, every lecture in JupyterLab, the workbench on both.
+
+A dashboard is the app of its lecture, alone: what can break in it on one server and not on the other, the workbench shows.
+"""
 
 import json
 import time
@@ -10,19 +13,22 @@ from visits import Visit
 COURSE = Path(__file__).parent.parent.parent / "course"
 NOTEBOOKS = ["workbench.ipynb", *sorted(path.name for path in COURSE.glob("dashboards/*.ipynb"))]
 LECTURES = [f"lectures/{path.name}" for path in sorted(COURSE.glob("[0-9][0-9]_*.ipynb"))]
-SUBJECTS = [("voila", notebook) for notebook in NOTEBOOKS]
-SUBJECTS += [("jupyterlab", notebook) for notebook in (*NOTEBOOKS[1:], *LECTURES) or NOTEBOOKS]
+ON_VOILA = [("voila", notebook) for notebook in NOTEBOOKS]
+SUBJECTS = [*ON_VOILA, *(("jupyterlab", notebook) for notebook in (NOTEBOOKS[0], *LECTURES))]
 
 
 class Subject:
     """A notebook open in a browser, and the kernel behind it."""
 
-    def __init__(self, server: Server, notebook: str, context, **query: str):
+    def __init__(self, server: Server, notebook: str, context):
         self.server, self.notebook = server, notebook
-        self.visit = Visit(context, server.page(notebook, **query))
+        if server.command == "dashboards":
+            server.settle(len(NOTEBOOKS))
+        self.visit = Visit(context, server.page(notebook))
         if server.command == "lab":
             run_all_cells(self.visit)
         self.visit.wait_until_painted()
+        self.received_until_painted = sum(self.visit.received)
         self.probe = Probe(server.kernels()[self._kernel_id()])
 
     def _kernel_id(self) -> str:
@@ -33,7 +39,7 @@ class Subject:
         return next(session for session in sessions if session["path"] == self.notebook)
 
     def controls(self) -> dict[str, dict]:
-        """Of each control, by number of its group and name: kind, what it holds now, what it holds at its ends."""
+        """Of each control, by number of its group and name: kind, what it holds now and at its ends, steps between them."""
         groups = self.probe.ask("[[widget.specification, widget.values()] for widget in _all(Controls)]")
         ends = {"range": lambda p: (p["low"], p["high"]), "choice": lambda p: (p["options"][0], p["options"][-1])}
         found = {}
@@ -53,15 +59,16 @@ class Subject:
         group, name = key.split()
         self.probe.run(f"setattr(_all(Controls)[{group}], {name!r}, {value!r})")
 
-    def wait_for_value(self, key: str, wanted, seconds: float = 10) -> None:
-        """Wait until page and kernel agree that a control stands at `wanted`."""
+    def wait_for_value(self, key: str, wanted=None, seconds: float = 10):
+        """Wait until page and kernel agree that a control stands at `wanted`, or on whatever value; return it."""
+        group, name = key.split()
         deadline = time.monotonic() + seconds
         while True:
-            shown, held = self.row(key).get_attribute("data-value"), self.controls()[key]["now"]
-            if same(held, wanted) and same(wanted, shown):
-                return
+            shown, held = self.row(key).get_attribute("data-value"), self.probe.ask(f"_all(Controls)[{group}].{name}")
+            if same(held, shown) and (wanted is None or same(held, wanted)):
+                return held
             assert time.monotonic() < deadline, f"{key} shall be {wanted}; the page shows {shown}, the kernel holds {held}"
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def close(self) -> None:
         self.probe.close()

@@ -4,31 +4,39 @@ import base64
 
 import numpy as np
 import pytest
-from subjects import SUBJECTS, Subject
-from visits import ARTIFACTS
+from subjects import NOTEBOOKS, SUBJECTS, Subject, same
+from visits import ARTIFACTS, Visit, wait_for_a_quiet_machine
 
 
 @pytest.fixture(scope="module", params=SUBJECTS, ids=["-".join(subject) for subject in SUBJECTS])
 def subject(request, browser):
     server, notebook = request.param
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    scheme = "dark" if server == "voila" else "light"
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
     subject = Subject(request.getfixturevalue(server), notebook, context)
     yield subject
     subject.close()
     context.close()
 
 
-def test_lattices_show_what_the_kernel_holds(subject):
+def test_page_shows_what_the_kernel_holds(subject):
     subject.visit.come_to_rest()
+    lattices_are_those_of_the_kernel(subject)
+    pixels_are_the_palette_at_each_site(subject)
+    plots_have_the_points_of_the_kernel(subject)
+
+
+def lattices_are_those_of_the_kernel(subject) -> None:
     views = subject.visit.parts("lattice")
     shown = sorted(views.nth(i).get_attribute("data-checksum") for i in range(views.count()))
-    held = subject.probe.ask("[view.checksum() for view in _all(LatticeView)]")
-    assert shown and shown == sorted(held)
+    held = subject.probe.ask("[[view.checksum(), len(view.marks) // 4] for view in _all(LatticeView)]")
+    assert shown and shown == sorted(checksum for checksum, _ in held)
+    marks = subject.visit.parts("marks").evaluate_all("nodes => nodes.map(node => Number(node.dataset.marks))")
+    assert sorted(marks) == sorted(count for _, count in held)
 
 
-def test_canvas_pixels_are_the_palette_at_each_site(subject):
+def pixels_are_the_palette_at_each_site(subject) -> None:
     """The checksum speaks of bytes received; this looks at the colours on the canvas itself."""
-    subject.visit.come_to_rest()
     canvas = subject.visit.parts("lattice").first
     shown = canvas.evaluate("canvas => look.pixels(canvas)")
     pixels = np.frombuffer(base64.b64decode(shown["data"]), np.uint8).reshape(shown["height"], shown["width"], 4)
@@ -43,14 +51,7 @@ def test_canvas_pixels_are_the_palette_at_each_site(subject):
     assert np.array_equal(pixels[scale // 2 :: scale, scale // 2 :: scale, :3], palette[sites])
 
 
-def test_marks_are_as_many_as_the_kernel_holds(subject):
-    subject.visit.come_to_rest()
-    shown = subject.visit.parts("marks").evaluate_all("nodes => nodes.map(node => Number(node.dataset.marks))")
-    assert sorted(shown) == sorted(subject.probe.ask("[len(view.marks) // 4 for view in _all(LatticeView)]"))
-
-
-def test_plots_show_the_points_that_the_kernel_holds(subject):
-    subject.visit.come_to_rest()
+def plots_have_the_points_of_the_kernel(subject) -> None:
     plots = subject.visit.look("plots")
     shown = sorted((plot["points"] for plot in plots), key=repr)
     points = "[[float(y) for y in trace.get('y', [])] for trace in plot.traces]"
@@ -62,39 +63,44 @@ def test_plots_show_the_points_that_the_kernel_holds(subject):
     assert all(plot["drawn"] for plot in plots)
 
 
-def drive(keyboard, row, control: dict, wanted: str, steps: int) -> None:
-    """Move one control by keyboard alone: to its low end, its high end, or up from its low end by `steps`."""
-    field = row.locator("input, select").first
-    field.focus()
-    if control["kind"] == "switch":
-        if field.is_checked() != control[wanted]:
-            keyboard.press("Space")
-    elif wanted == "high":
-        keyboard.press("End")
-    else:
-        keyboard.press("Home")
-        for _ in range(steps if wanted == "now" else 0):
-            keyboard.press("ArrowRight" if control["kind"] == "range" else "ArrowDown")
-
-
 def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject):
-    """The second time after the kernel has moved every control."""
+    """By keyboard to its low end, its high end and three steps back; from the kernel to where it started; then all again."""
     subject.visit.come_to_rest()
     controls = subject.controls()
-    steps = subject.visit.look("controls")
-    assert controls.keys() == steps.keys()
+    assert controls.keys() == subject.visit.look("controls").keys()
     for turn in ("as opened", "after a late edit"):
         for key, control in controls.items():
-            if turn == "after a late edit":
-                subject.edit(key, control["high"])
-                subject.wait_for_value(key, control["high"])
-            for wanted in ("low", "high", "now"):
-                drive(subject.visit.page.keyboard, subject.row(key), control, wanted, steps[key])
-                subject.wait_for_value(key, control[wanted])
-                assert not subject.visit.complaints(), f"{key} at {wanted}, {turn}"
+            for end in ("low", "high"):
+                press(subject, key, control, end)
+                subject.wait_for_value(key, control[end])
+            if control["kind"] != "switch":
+                step_back(subject, key, control, steps=3)
+            subject.edit(key, control["now"])
+            subject.wait_for_value(key, control["now"])
+            assert not subject.visit.complaints(), f"{key}, {turn}"
 
 
-def test_player_runs_steps_and_resets_by_keyboard(subject):
+def press(subject, key: str, control: dict, end: str) -> None:
+    """Move one control to an end, by keyboard alone."""
+    field = subject.row(key).locator("input, select").first
+    field.focus()
+    if control["kind"] != "switch":
+        subject.visit.page.keyboard.press({"low": "Home", "high": "End"}[end])
+    elif field.is_checked() != control[end]:
+        subject.visit.page.keyboard.press("Space")
+
+
+def step_back(subject, key: str, control: dict, steps: int) -> None:
+    """From where it stands, by arrow keys; page and kernel agree on the value there."""
+    stands = subject.visit.look("controls")[key]
+    steps = min(steps, stands)
+    for _ in range(steps):
+        subject.visit.page.keyboard.press("ArrowLeft" if control["kind"] == "range" else "ArrowUp")
+    assert subject.visit.look("controls")[key] == stands - steps
+    assert steps == 0 or not same(subject.wait_for_value(key), control["high"])
+
+
+def test_player_runs_resets_and_steps_by_keyboard(subject):
     visit = subject.visit
     visit.come_to_rest()
     button = visit.parts("player").first.locator
@@ -105,15 +111,15 @@ def test_player_runs_steps_and_resets_by_keyboard(subject):
     visit.page.keyboard.press("Enter")
     visit.wait_for_player(False)
     visit.come_to_rest()
+    if button('[data-action="reset"]').is_visible():
+        button('[data-action="reset"]').focus()
+        visit.page.keyboard.press("Enter")
+        visit.come_to_rest()
     steps = subject.probe.ask("[player.steps for player in _all(Player)]")
     button('[data-action="step"]').focus()
     visit.page.keyboard.press("Enter")
     visit.come_to_rest()
     assert sum(subject.probe.ask("[player.steps for player in _all(Player)]")) == sum(steps) + 1
-    if button('[data-action="reset"]').is_visible():
-        button('[data-action="reset"]').focus()
-        visit.page.keyboard.press("Enter")
-    visit.come_to_rest()
     assert not visit.complaints()
 
 
@@ -138,19 +144,54 @@ def test_tab_reaches_every_control_and_each_has_a_name(subject):
         assert answer["name"].get("value", "").strip(), f"no accessible name: {node.evaluate('node => node.outerHTML')}"
 
 
-def test_screenshot_to_look_at(subject):
-    subject.visit.run(True)
-    subject.visit.wait_for_frames(30)
-    subject.visit.come_to_rest()
-    ARTIFACTS.mkdir(exist_ok=True)
-    name = f"{subject.server.command}-{subject.notebook.removesuffix('.ipynb').replace('/', '-')}.png"
-    subject.visit.parts("app").first.scroll_into_view_if_needed()
-    subject.visit.page.screenshot(path=ARTIFACTS / name)
-
-
 def test_nothing_left_the_machine_and_plotly_travelled_once(subject):
     assert not subject.visit.strangers()
     assert sum("plotly.min.js" in url for url in subject.visit.requests) == 1
     assert not subject.visit.complaints()
     largest = max(subject.visit.received)
     assert largest < 1_000_000, f"a websocket message of {largest} bytes: does plotly.js come from the kernel?"
+
+
+def test_first_paint_with_a_warm_kernel_and_under_1_mb(subject, browser, record_property):
+    """In 5 s, or in one of four more attempts on a quieter machine: what other programs take is not the app's."""
+    if subject.server.command == "lab":
+        return  # there it comes after the cells that someone runs
+    attempts = [max(subject.visit.look("firstPaint").values()) / 1000]
+    assert subject.received_until_painted < 1_000_000, f"{subject.received_until_painted} bytes until the first paint"
+    while attempts[-1] >= 5 and len(attempts) < 5:
+        subject.server.settle(len(NOTEBOOKS))
+        wait_for_a_quiet_machine(busy=25, seconds=30)
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        again = Visit(context, subject.server.page(subject.notebook))
+        again.wait_until_painted()
+        attempts.append(max(again.look("firstPaint").values()) / 1000)
+        again.close()
+        context.close()
+    record_property("first_paint_s", attempts)
+    print(f"{subject.notebook}: first paint {attempts} s, {subject.received_until_painted} bytes")
+    assert min(attempts) < 5
+
+
+def test_light_dark_and_on_a_phone(subject):
+    """The system decides, the button overrules it; a phone needs no sideways scrolling; screenshots of each to look at."""
+    visit, name = subject.visit, subject.notebook.removesuffix(".ipynb").replace("/", "-")
+    ARTIFACTS.mkdir(exist_ok=True)
+    visit.run(True)
+    visit.wait_for_frames(60)
+    visit.come_to_rest()
+    visit.parts("app").first.scroll_into_view_if_needed()
+    if subject.server.command == "lab":
+        visit.page.screenshot(path=ARTIFACTS / f"jupyterlab-{name}.png")
+        return
+    assert visit.brightness() < 0.2
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-dark.png", full_page=True)
+    visit.page.get_by_role("button", name="Light page").click()
+    visit.come_to_rest()
+    assert visit.brightness() > 0.8
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-light.png", full_page=True)
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    visit.page.wait_for_timeout(700)
+    visit.page.screenshot(path=ARTIFACTS / f"{name}-phone.png", full_page=True)
+    wide = visit.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390, f"on a phone the page is {wide} pixels wide"
+    assert not visit.complaints()

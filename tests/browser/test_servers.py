@@ -6,7 +6,7 @@ import sys
 import pytest
 from servers import TOKEN, Server, fetch
 from subjects import NOTEBOOKS
-from visits import ARTIFACTS, Visit
+from visits import Visit
 
 
 @pytest.fixture(params=["voila", "jupyterlab"])
@@ -61,37 +61,11 @@ def test_page_has_title_language_skip_link_landmark_and_formulas(voila, context)
     visit.close()
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_light_and_dark_page(voila, browser, notebook):
-    """The system decides, the address overrules it, the button overrules both; screenshots of each to look at."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    name = notebook.removesuffix(".ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
-    visit = Visit(context, voila.page(notebook))
-    visit.wait_until_painted()
-    assert brightness(visit) < 0.2
-    visit.run(True)
-    visit.wait_for_frames(60)
-    visit.come_to_rest()
-    visit.page.screenshot(path=ARTIFACTS / f"{name}-dark.png", full_page=True)
-    visit.page.get_by_role("button", name="Light page").click()
-    visit.come_to_rest()
-    assert brightness(visit) > 0.8
-    visit.page.screenshot(path=ARTIFACTS / f"{name}-light.png", full_page=True)
-    visit.page.set_viewport_size({"width": 390, "height": 844})
-    visit.page.wait_for_timeout(700)
-    visit.page.screenshot(path=ARTIFACTS / f"{name}-phone.png", full_page=True)
-    wide = visit.page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 390, f"on a phone the page is {wide} pixels wide"
-    visit.close()
-    context.close()
-
-
 def test_theme_in_the_address(voila, context):
     visit = Visit(context, f"{voila.base}/?theme=dark")
     visit.page.wait_for_load_state()
     visit.page.get_by_role("button", name="Light page").wait_for()
-    assert brightness(visit) < 0.2
+    assert visit.brightness() < 0.2
     assert not visit.complaints()
 
 
@@ -103,11 +77,6 @@ def test_jupyterlab_follows_the_system_to_dark_and_asks_nothing(jupyterlab, brow
     assert visit.page.locator(".jp-Dialog, .Toastify__toast").count() == 0, "a dialogue or a notice greets the student"
     assert not visit.strangers() and not visit.complaints()
     context.close()
-
-
-def brightness(visit: Visit) -> float:
-    colour = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]) / (3 * 255)
 
 
 def test_incomplete_template_ends_the_server_with_a_reason(tmp_path):

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlparse
 
+import psutil
 from playwright.sync_api import BrowserContext, Locator, TimeoutError
 
 HERE = {"127.0.0.1", "localhost", "::1"}
@@ -78,9 +79,15 @@ class Visit:
         self.page.wait_for_function("([which, on]) => look.running()[which] === on", arg=[which, on])
 
     def wait_for_frames(self, count: int) -> None:
-        """Wait until the first lattice has been repainted `count` times or more."""
-        wanted = self.look("frames")["lattice 0"] + count
-        self.page.wait_for_function("wanted => look.frames()['lattice 0'] >= wanted", arg=wanted)
+        """Wait until any view has been repainted `count` times or more."""
+        before = self.look("frames")
+        moved = "([before, count]) => Object.entries(look.frames()).some(([part, n]) => n >= before[part] + count)"
+        self.page.wait_for_function(moved, arg=[before, count])
+
+    def brightness(self) -> float:
+        """Of the page behind everything, from 0 (black) to 1."""
+        colour = self.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]) / (3 * 255)
 
     def come_to_rest(self) -> None:
         """Stop every player and wait until nothing is repainted any more."""
@@ -102,3 +109,10 @@ class Visit:
         """Leave as a visitor does, which ends the kernel."""
         self.page.goto("about:blank")
         self.page.close()
+
+
+def wait_for_a_quiet_machine(busy: float, seconds: float = 40) -> None:
+    """Wait until its processors are busy to less than `busy` per cent, for `seconds` at most: others may be at work, too."""
+    deadline = time.monotonic() + seconds
+    while psutil.cpu_percent(interval=1) > busy and time.monotonic() < deadline:
+        pass
