@@ -43,7 +43,10 @@ function slider(spec, id, send) {
   };
   const shown = (x) => {
     output.textContent = scale.write(x);
-    if (spec.unit) output.append(make("span", { class: "mlphys-unit" }, ` ${spec.unit}`));
+    if (spec.unit) {
+      output.append(make("span", { class: "mlphys-unit" }));
+      writeName(output.lastChild, ` ${spec.unit}`);
+    }
     input.setAttribute("aria-valuetext", `${scale.write(x)} ${spec.unit}`.trim());
     input.style.setProperty("--done", `${(100 * input.value) / scale.steps}%`);
   };

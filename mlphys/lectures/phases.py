@@ -1,0 +1,300 @@
+"""Lecture 03, phases: its sizes, and the live lattice on which a network learns to see the transition."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mlphys as mp
+from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE, potts_transition
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Plot,
+    Readouts,
+    Simulation,
+    SimulationPlayer,
+    Switch,
+    TrainingPlayer,
+    band,
+    controls,
+    line,
+    markers,
+    theme,
+)
+from mlphys.lectures.phases_exercises import exercises
+from mlphys.lectures.sizes import choose
+from mlphys.random import generator
+
+if TYPE_CHECKING:
+    import torch
+
+    from mlphys.stats import Estimate
+    from mlphys.train import Step
+
+__all__ = ["CRITICAL_TEMPERATURE", "MODELS", "Lesson", "app", "exercises", "sizes"]
+
+CRITICAL_TEMPERATURE = float(SQUARE_CRITICAL_TEMPERATURE)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes.
+
+    `lesson_samples`, of each chain, and `lesson_steps` belong to the training in the app.
+    """
+
+    lesson_samples: int
+    lesson_steps: int
+
+
+_SIZES = {"ci": Sizes(4, 60), "lecture": Sizes(10, 3000), "full": Sizes(40, 20000)}
+
+
+def sizes(name: str | None = None) -> Sizes:
+    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
+    return choose(_SIZES, name)
+
+
+@dataclass(frozen=True)
+class Magnet:
+    """A model of `states` values a site, its exact critical temperature in J, and the sampler that soonest forgets."""
+
+    make: Callable[[Any], Any]
+    states: int
+    critical: float
+    sampler: Callable[[Any], Any]
+
+    @property
+    def palette(self) -> tuple[str, ...]:
+        return COLOURS[: self.states]
+
+
+MODELS: Mapping[str, Magnet] = {
+    "Ising": Magnet(lambda lattice: mp.Ising(lattice), 2, CRITICAL_TEMPERATURE, lambda model: mp.SwendsenWang(model)),
+    "Potts, q = 3": Magnet(
+        lambda lattice: mp.Potts(lattice, 3), 3, potts_transition(3).temperature, lambda model: mp.Wolff(model)
+    ),
+    # A cluster that draws one of ten colours mostly keeps out of the others: a local update forgets sooner.
+    "Potts, q = 10": Magnet(
+        lambda lattice: mp.Potts(lattice, 10), 10, potts_transition(10).temperature, lambda model: mp.HeatBath(model)
+    ),
+}
+NETWORKS = ("logistic regression", "perceptron", "convolutions")
+JUDGES = {"network": "the network", "cut": "a cut in |m|", "optimum": "the optimum"}
+COLOURS = (*theme.CATEGORIES, "#8A8F98", "#7A4A2B")
+
+
+class Lesson:
+    """A network that learns to tell cold configurations from hot ones, and the two rules that it has to be compared with.
+
+    Arguments: name of the model, side of its lattice, name of the network; the boundary between cold and hot, and the
+    distance from it up to which temperatures are left out of the training, both in units of T_c; shuffled, whether the
+    labels are drawn by lot; samples of each chain; steps. Nothing is drawn before `learn` begins.
+    """
+
+    RATIOS = np.array([0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 1.05, 1.07, 1.1, 1.15, 1.2, 1.25])
+    CHAINS, SHARES = 8, (0.75, 0.25)
+
+    def __init__(
+        self,
+        name: str,
+        side: int,
+        network: str,
+        boundary: float,
+        window: float,
+        shuffled: bool,
+        samples: int,
+        steps: int,
+        seed: int = 1,
+    ):
+        self.magnet, self.side, self.name = MODELS[name], side, network
+        self.guess = boundary * self.magnet.critical
+        self.exclude = self.guess - window * self.magnet.critical, self.guess + window * self.magnet.critical
+        self.shuffled, self.samples, self.steps, self.seed = shuffled, samples, steps, seed
+        self.judges: dict[str, Callable] = {}
+        self.curves: dict[str, Any] = {}
+
+    def learn(self) -> "Iterator[Step]":
+        """Draw configurations, find the two rules, make the network and train it: yields the steps."""
+        from mlphys import phases
+
+        model = self.magnet.make(mp.square(self.side))
+        data = phases.sample(
+            self.magnet.sampler(model),
+            (self.RATIOS * self.magnet.critical).tolist(),
+            self.samples,
+            self.CHAINS,
+            self.seed,
+            correlation=0.1,
+            pilot=700,
+            observables=("energy",),
+        )
+        train, self.test = phases.split(data.map(self._recoloured), self.SHARES, self.seed)
+        network = self._network(model.lattice)
+        cut = phases.threshold(train, model.observables["abs_magnetisation"], [self.guess])
+        optimum = phases.optimal(train, model.energy, [self.guess])
+        self.judges = {"network": lambda x: network.probability(self._see(x)), "cut": cut, "optimum": optimum}
+        self.curves = {name: phases.curve(self.judges[name], self.test) for name in ("cut", "optimum")}
+        if self.shuffled:
+            lots = generator(self.seed, "labels").permutation(len(train))
+            train = replace(train, temperature=train.temperature[lots])
+        yield from phases.supervised(train.map(self._see), network, self.exclude, self.steps, seed=self.seed)
+
+    def _network(self, lattice):
+        from mlphys import nets
+
+        inputs = self.magnet.states if self.magnet.states > 2 else 1
+        if self.name == "logistic regression":
+            return nets.LogisticRegression(lattice, inputs=inputs, seed=self.seed)
+        if self.name == "perceptron":
+            return nets.MultilayerPerceptron(lattice, (32,), inputs=inputs, seed=self.seed)
+        return nets.ConvolutionalNetwork(lattice, even=inputs == 1, inputs=inputs, seed=self.seed)
+
+    def _recoloured(self, x: "torch.Tensor") -> "torch.Tensor":
+        """Any colour is as likely as any other, which short runs at low temperature would not show."""
+        import torch
+
+        shift = torch.from_numpy(generator(self.seed, "colours").integers(0, self.magnet.states, (len(x), 1)))
+        return (1 - 2 * shift) * x if self.magnet.states == 2 else (x + shift) % self.magnet.states
+
+    def _see(self, x: "torch.Tensor") -> "torch.Tensor":
+        """What the network is shown: spins, or one channel a colour."""
+        from mlphys.phases import features
+
+        return x.float() if self.magnet.states == 2 else features.one_hot(x, self.magnet.states)
+
+    def examine(self) -> "dict[str, Estimate]":
+        """How often each judge is right about configurations that the network has not seen; measures its curve."""
+        from mlphys import phases
+
+        self.curves["network"] = phases.curve(self.judges["network"], self.test)
+        return {name: phases.accuracy(judge, self.test, [self.guess])[0] for name, judge in self.judges.items()}
+
+    def verdicts(self, x: np.ndarray) -> dict[str, float]:
+        """The probability of the cold phase for one configuration (rows, columns), says each judge; none before `learn`."""
+        if not self.judges:
+            return {}
+        import torch
+
+        sites = torch.from_numpy(x.reshape(1, -1).astype(np.int64))
+        return {name: float(np.ravel(judge(sites))[0]) for name, judge in self.judges.items()}
+
+
+def app(size: str | None = None) -> App:
+    """A live lattice, and a network that learns beside it to tell cold from hot."""
+    chosen = sizes(size)
+    knobs = controls(
+        temperature=Control(0.75, 1.25, 0.9, step=0.005, label="temperature T", unit="T_c", marks={1.0: "T_c"}),
+        model=Choice(list(MODELS), label="model"),
+        side=Choice(["16", "24"], label="lattice side L"),
+        network=Choice(list(NETWORKS), "perceptron", label="network"),
+        boundary=Control(0.9, 1.1, 1.0, step=0.01, label="called cold below", unit="T_c", marks={1.0: "T_c"}),
+        window=Control(0.0, 0.1, 0.05, step=0.01, label="left out of the training: ±", unit="T_c"),
+        shuffled=Switch(False, label="shuffle labels"),
+    )
+    view = LatticeView(rows=16, palette=COLOURS, label="the lattice", caption="one colour for each value", size=360)
+    labels = {f"{name}_now": f"{words} says" for name, words in JUDGES.items()}
+    labels |= {f"{name}_right": f"{words} is right" for name, words in JUDGES.items()}
+    readouts = Readouts("training", *labels, labels=labels)
+    curve = Plot(
+        x="temperature T / T<sub>c</sub>",
+        y="probability of the cold phase",
+        label="output against temperature",
+        axes={"xaxis": {"range": [0.74, 1.26]}, "yaxis": {"range": [-0.05, 1.05]}},
+    )
+    lesson: Lesson
+
+    def make(seed: int) -> Simulation:
+        model = MODELS[knobs.model].make(mp.square(int(knobs.side)))
+        start = np.full(model.lattice.shape, 1 if knobs.model == "Ising" else 0, np.int8)
+        return Simulation(mp.HeatBath(model), start, knobs.temperature * MODELS[knobs.model].critical, seed, look)
+
+    def look(live: Simulation) -> tuple[dict, None]:
+        return live.model.measure(live.state, ("abs_magnetisation",)), None
+
+    def heat(live: Simulation, ratio: float) -> None:
+        live.heat(ratio * MODELS[knobs.model].critical)
+
+    def draw(live: Simulation) -> None:
+        view.show((live.x > 0).astype(np.uint8) if knobs.model == "Ising" else live.x.astype(np.uint8))
+
+    def plot(live: Simulation) -> None:
+        traces: list = [line([1, 1], [0, 1], "T<sub>c</sub>, exact", 6, "dot")]
+        for colour, (name, words) in enumerate(JUDGES.items()):
+            if name in lesson.curves:
+                table = lesson.curves[name]
+                traces += band(table["temperature"] / lesson.magnet.critical, table["value"], table["error"], words, colour)
+        for name, value in now(live).items():
+            if name == "network":
+                at = [live.temperature / lesson.magnet.critical]
+                traces.append(markers(at, [value], name="the network, on this lattice", symbol="diamond"))
+        curve.update(*traces)
+
+    def now(live: Simulation) -> dict[str, float]:
+        return lesson.verdicts(live.x) if live.side == lesson.side else {}
+
+    def tell(live: Simulation) -> None:
+        verdicts = now(live)
+        readouts.update(**{f"{name}_now": _verdict(verdicts.get(name)) for name in JUDGES})
+
+    def begin() -> "Iterator[Step]":
+        readouts.update(training="drawing configurations …")
+        return lesson.learn()
+
+    def learnt() -> "dict[str, Estimate]":
+        right = lesson.examine()
+        readouts.update(training=f"{len(training.losses)} steps", **{f"{name}_right": value for name, value in right.items()})
+        plot(player.simulation)
+        tell(player.simulation)
+        return {"accuracy on unseen configurations": right["network"]}
+
+    def enrol(*_: Any) -> None:
+        nonlocal lesson
+        settings = knobs.values()
+        lesson = Lesson(
+            settings["model"],
+            int(settings["side"]),
+            settings["network"],
+            settings["boundary"],
+            settings["window"],
+            settings["shuffled"],
+            chosen.lesson_samples,
+            chosen.lesson_steps,
+        )
+        readouts.update(training="press run", **dict.fromkeys(labels))
+        # In a thread of its own: a reset waits for the configurations that are being drawn.
+        threading.Thread(target=training.reset, daemon=True).start()
+
+    training = TrainingPlayer(begin, learnt, y="loss, accuracy", label="the training")
+    enrol()
+    knobs.observe(enrol, ["model", "side", "network", "boundary", "window", "shuffled"])
+    player = SimulationPlayer(
+        make,
+        knobs,
+        draw=draw,
+        plot=plot,
+        tell=tell,
+        turns={"temperature": heat},
+        rebuilds=("model", "side"),
+        label="the lattice",
+    )
+    return App(
+        "Teach a network to see the transition",
+        "Cold or hot? A network learns to tell, beside a rule with one number in it and the best that can be done at all.",
+        views=[view],
+        plots=[curve, training.plot],
+        controls=[training, knobs],
+        player=player,
+        readouts=readouts,
+    )
+
+
+def _verdict(probability: float | None) -> str | None:
+    if probability is None:
+        return None
+    return f"cold, {probability:.0%}" if probability >= 0.5 else f"hot, {1 - probability:.0%}"
