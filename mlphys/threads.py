@@ -9,6 +9,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -76,3 +77,18 @@ def one_torch_thread():
     finally:
         if before > 1:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def one_blas_thread():
+    """Give numpy's, scipy's and torch's linear algebra one thread for a while; two are often slower on small matrices."""
+    with _linear_algebra().limit(limits=1, user_api="blas"), one_torch_thread():
+        yield
+
+
+@cache
+def _linear_algebra():
+    import scipy.linalg  # noqa: F401  (its library has to be loaded to be found)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -14,6 +14,7 @@ from mlphys.hamiltonians.quantum import QuantumSpins
 from mlphys.nets.wavefunctions import Tangent, WaveFunction
 from mlphys.samplers.metropolis import Metropolis
 from mlphys.stats import Estimate
+from mlphys.threads import one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Step:
     v_score: float
     rhat: float
     acceptance: float
+
+
+_NOWHERE = np.zeros(())
 
 
 class Diverged(FloatingPointError):
@@ -74,21 +78,21 @@ def ground_state(
 
 
 def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentum, sweeps, burn_in, space) -> Iterator[Step]:
+    good, change = _values(psi), _NOWHERE
     try:
         sampler.step(state, burn_in)
-        change: np.ndarray | float = 0.0
-        good = [parameter.detach().clone() for parameter in psi.parameters()]
         for number in range(1, steps + 1):
-            x, acceptance = draw(sampler, state, rows, sweeps)
-            local = psi.local_energies(hamiltonian, x).cpu().numpy()
-            step = _judge(number, local.reshape(rows, state.chains), hamiltonian.lattice.n_sites, acceptance)
-            if not math.isfinite(step.energy.mean) or not acceptance > 0:
-                _load(psi, good)
-                reason = "no chain moves any more" if acceptance == 0 else f"the energy is {step.energy.mean}"
-                raise Diverged(f"{reason} at step {number}: lower the rate, or raise the shift")
-            good = [parameter.detach().clone() for parameter in psi.parameters()]
-            change = natural_gradient(psi.tangent(x), local, shift, space, momentum * change)
-            _move(psi, -rate * change)
+            with one_blas_thread():
+                x, acceptance = draw(sampler, state, rows, sweeps)
+                local = psi.local_energies(hamiltonian, x).cpu().numpy()
+                step = _judge(number, local.reshape(rows, state.chains), hamiltonian.lattice.n_sites, acceptance)
+                if not math.isfinite(step.energy.mean) or not acceptance > 0:
+                    _load(psi, good)
+                    reason = "no chain moves any more" if acceptance == 0 else f"the energy is {step.energy.mean}"
+                    raise Diverged(f"{reason} at step {number}: lower the rate, or raise the shift")
+                good = _values(psi)
+                change = natural_gradient(psi.tangent(x), local, shift, space, momentum * change)
+                _load(psi, good - rate * torch.from_numpy(change).to(good))
             yield step
     except KeyboardInterrupt:
         return
@@ -104,7 +108,7 @@ def draw(sampler: Metropolis, state: State, rows: int, sweeps: int = 1) -> tuple
     return torch.cat(x), acceptance / rows
 
 
-def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", near: np.ndarray | float = 0.0):
+def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", near: np.ndarray = _NOWHERE):
     """The change `(n_parameters,)` that follows the local energies `(batch,)` best, and otherwise stays close to `near`.
 
     It minimises |O change − (local − mean)|² / batch + shift · |change − near|², O the centred log derivatives: with
@@ -113,7 +117,7 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
     from scipy.linalg import solve
 
     n, error = len(local), local - local.mean()
-    if np.ndim(near):
+    if near.ndim:
         error = error - tangent.push_forward(near)
     if space == "auto":
         space = "samples" if n <= tangent.n_parameters else "parameters"
@@ -126,25 +130,21 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
 
 def _judge(number: int, local: np.ndarray, n_sites: int, acceptance: float) -> Step:
     real = local.real
+    if not np.isfinite(local).all():
+        return Step(number, Estimate(math.nan, math.nan), math.nan, math.nan, math.nan, acceptance)
     try:
         energy = stats.estimate(real)
     except stats.ChainTooShort as short:
         energy = short.estimate
-    except ValueError:
-        energy = Estimate(float(real.mean()), math.nan)
     variance = float((np.abs(local - local.mean()) ** 2).mean())
-    rhat = stats.split_rhat(real) if np.isfinite(real).all() and len(real) > 3 else math.nan
+    rhat = stats.split_rhat(real) if len(real) > 3 else math.nan
     return Step(number, energy, variance, n_sites * variance / energy.mean**2, rhat, acceptance)
 
 
-def _load(psi: WaveFunction, values: list[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(psi.parameters(), values, strict=True):
-            parameter.copy_(value)
+def _values(psi: WaveFunction) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(psi.parameters()).detach().clone()
 
 
-def _move(psi: WaveFunction, change: np.ndarray) -> None:
-    parts = torch.from_numpy(change).split([parameter.numel() for parameter in psi.parameters()])
+def _load(psi: WaveFunction, values: torch.Tensor) -> None:
     with torch.no_grad():
-        for parameter, part in zip(psi.parameters(), parts, strict=True):
-            parameter += part.reshape(parameter.shape).to(parameter)
+        torch.nn.utils.vector_to_parameters(values, psi.parameters())

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mlphys.hamiltonians.quantum import QuantumSpins
 
 # Exact diagonalisation of larger lattices: energies per site by (shape, j2), read in the varbench collection.
-PUBLISHED = {((6, 6), 0.0): -0.678872150, ((6, 6), 0.5): -0.503809654}
+PUBLISHED: dict[tuple, float] = {((6, 6), 0.0): -0.678872150, ((6, 6), 0.5): -0.503809654}
 
 
 def ground_energy(hamiltonian: "QuantumSpins") -> float:

@@ -107,6 +107,9 @@ class RBM(WaveFunction):
 
     def __init__(self, n_sites: int, alpha: int = 1, dtype: torch.dtype = torch.float64, seed: int = 0):
         super().__init__()
+        self.visible: nn.Parameter
+        self.bias: nn.Parameter
+        self.weights: nn.Parameter
         if dtype not in (torch.float64, torch.complex128):
             raise ValueError(f"dtype={dtype!r} is not allowed: it must be torch.float64 or torch.complex128")
         self.n_sites = whole("n_sites", n_sites, 1)

@@ -76,7 +76,7 @@ def test_both_spaces_give_the_same_step(dtype):
     local = rng.normal(size=60) + (1j * rng.normal(size=60) if dtype.is_complex else 0)
     near = rng.normal(size=psi.tangent(x).n_parameters)
     for tangent in (psi.tangent(x), Plain(psi).tangent(x)):
-        for start in (0.0, near):
+        for start in (np.zeros(()), near):
             first, second = (natural_gradient(tangent, local, 1e-3, space, start) for space in ("samples", "parameters"))
             assert np.abs(first).max() > 1e-2
             np.testing.assert_allclose(first, second, atol=1e-8)
