@@ -1,0 +1,119 @@
+"""What lecture 03 measures with trained networks: critical temperatures, transfer between lattices, order of transitions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+import mlphys as mp
+from mlphys.lattices import Lattice
+from mlphys.random import spawn
+
+# phases, nets and train import torch, which takes two seconds: an app that opens does not wait for it.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlphys.nets import Classifier
+    from mlphys.phases import Dataset, Scaling
+
+BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on lattices of any size, temperatures (J) at which it is surely cold or hot, and the window in question.
+
+    `q` is None for Ising spins. `omega` is the exponent of the leading correction to blocked curves: 4/5 is that of the
+    three-state Potts model (Nienhuis 1982, 10.1007/BF01010480); in the Ising model, without an irrelevant operator that
+    counts, it is the part of a block's variance analytic in the lattice constant, b^−2 against b^(−1/4).
+    """
+
+    model: Callable[[Lattice], Any]
+    lattice: Callable[[int], Lattice]
+    cold: tuple[float, ...]
+    hot: tuple[float, ...]
+    window: tuple[float, float]
+    omega: float
+    q: int | None = None
+    pilot: int = 400
+
+    def shown(self, x: "Tensor") -> "Tensor":
+        """What a network sees of coarse values: Ising spins themselves, Potts values one-hot."""
+        from mlphys import phases
+
+        return x if self.q is None else phases.features.one_hot(by_popularity(x, self.q), self.q)
+
+
+def by_popularity(x: "Tensor", q: int) -> "Tensor":
+    """Potts values `(samples, n_sites)` renamed so that 0 is the most frequent of each configuration, 1 the next: exactly
+    blind to which value the symmetry chose."""
+    counts = (x[:, None] == x.new_tensor(range(q))[:, None]).sum(2)
+    rank = counts.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return rank.gather(1, x.long()).to(x.dtype)
+
+
+SQUARE = Subject(mp.Ising, mp.square, (1.5, 1.7, 1.9), (2.8, 3.0, 3.2), (2.22, 2.32), 7 / 4)
+TRIANGULAR = Subject(mp.Ising, mp.triangular, (2.6, 2.9, 3.2), (4.2, 4.5, 4.8), (3.56, 3.72), 7 / 4)
+POTTS = Subject(
+    partial(mp.Potts, q=3), mp.square, (0.7, 0.78, 0.85), (1.15, 1.25, 1.35), (0.975, 1.015), 4 / 5, q=3, pilot=1500
+)
+POTTS10 = Subject(partial(mp.Potts, q=10), mp.square, (0.5, 0.55, 0.6), (0.8, 0.85, 0.9), (0.695, 0.715), 2.0, q=10)
+
+
+def configurations(
+    subject: Subject, side: int, temperatures: Sequence[float], samples: int, chains: int, seed: int
+) -> "Dataset":
+    """Wolff's, `samples` from each of `chains` chains a temperature: neighbours may be alike, since errors are of chains."""
+    from mlphys import phases
+
+    sampler, order = mp.Wolff(subject.model(subject.lattice(side))), ("abs_magnetisation",)
+    return phases.sample(sampler, temperatures, samples, chains, seed, correlation=0.2, pilot=subject.pilot, observables=order)
+
+
+def train_on_blocks(subject: Subject, factor: int = 5, samples: int = 100, steps: int = 1000, seed: int = 0) -> "Classifier":
+    """A network that tells cold from hot on 4 × 4 blocks of `factor` sites a side; it sees nothing in between."""
+    from mlphys import nets, phases
+
+    data = configurations(subject, factor * BLOCKS, subject.cold + subject.hot, samples, 8, seed)
+    blocks = phases.coarsen(data, factor, seed).map(subject.shown)
+    network = nets.MultilayerPerceptron(blocks.lattice, (64,), even=subject.q is None, seed=seed, inputs=subject.q or 1)
+    for _ in phases.supervised(blocks, network, (subject.cold[-1], subject.hot[0]), steps, symmetries=True, seed=seed):
+        pass
+    return network
+
+
+def blocked_curves(
+    network: "Classifier", subject: Subject, sides: Sequence[int] = (20, 36, 60), points: int = 10, samples: int = 100,
+    chains: int = 24, seed: int = 0, progress=None,
+) -> pd.DataFrame:
+    """The mean output of a network of `train_on_blocks` in the window, for lattices of several sides: a table for `scaling`.
+
+    Sides are odd multiples of 4, which leave no ties. `progress(done, total)` is called after each side.
+    """
+    from mlphys import phases
+
+    curves, temperatures = [], np.linspace(*subject.window, points).tolist()
+    for side in sides:
+        data = configurations(subject, side, temperatures, samples, chains, spawn(seed, "side", side))
+        curves.append(phases.coarse_curves(lambda x: network.probability(subject.shown(x)), [data], BLOCKS, seed))
+        if progress is not None:
+            progress(len(curves), len(sides))
+    return pd.concat(curves, ignore_index=True)
+
+
+def classified_critical_temperature(
+    subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 100, steps: int = 1000, seed: int = 0,
+    network: "Classifier | None" = None, **options,
+) -> tuple["Scaling", pd.DataFrame]:
+    """The collapse of blocked curves and their table; the network is trained on the subject itself unless one is given.
+
+    options: those of `blocked_curves`. With the network of SQUARE and the subject TRIANGULAR it is a transfer.
+    """
+    from mlphys import phases
+
+    network = train_on_blocks(subject, steps=steps, seed=seed) if network is None else network
+    table = blocked_curves(network, subject, sides, samples=samples, seed=seed, **options)
+    return phases.scaling(table, omega=subject.omega, seed=seed), table
