@@ -120,6 +120,8 @@ class Lesson:
 
     def learn(self) -> "Iterator[Step]":
         """Draw configurations, make the network and train it: yields the steps."""
+        import torch
+
         from mlphys import nets, phases
 
         q = MODELS[self.name]
@@ -131,13 +133,13 @@ class Lesson:
         by_chain = run["helicity_modulus"].mean(0).reshape(-1, self.CHAINS)
         self.stiffness = np.stack([by_chain.mean(1), by_chain.std(1, ddof=1) / np.sqrt(self.CHAINS)])
         # Any direction is as likely as any other, which a short run at low temperature would not show.
-        random, x = generator(self.seed, "directions"), run.x.flatten(0, 1).double()
+        random, x = generator(self.seed, "directions"), run.x.flatten(0, 1).numpy()
         if q is None:
             x = x + random.uniform(-np.pi, np.pi, (len(x), 1))
         else:
             x = 2 * np.pi / q * (x + random.integers(0, q, (len(x), 1)))
         chain = np.tile(np.arange(len(each)), self.samples)
-        data = phases.Dataset(x, np.tile(each, self.samples), chain, model.lattice, 10).map(self.see)
+        data = phases.Dataset(torch.from_numpy(x), np.tile(each, self.samples), chain, model.lattice, 10).map(self.see)
         train, self.test = phases.split(data, (2 / 3, 1 / 3), self.seed)
         inputs = 1 if train.x.ndim == 2 else train.x.shape[1]
         if "perceptron" in self.shown:

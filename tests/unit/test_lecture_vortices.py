@@ -1,8 +1,13 @@
 """Lecture 04: of each exercise the stub fails, the solution passes, usual mistakes are told apart; the app."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from mlphys.lectures import vortices as lecture
+from mlphys.lectures.fields_experiments import look_at_spins
 from mlphys.lectures.vortices_exercises import exercises
 
 
@@ -95,3 +100,52 @@ def test_usual_mistakes_are_told_apart(name):
 
 def test_every_exercise_has_its_mistakes():
     assert set(MISTAKES) == set(exercises)
+
+
+def test_app_runs_stops_and_closes():
+    app = lecture.app("ci")
+    app.player.step_once()
+    app.player.start()
+    app.player.stop()
+    assert app.player.steps >= 1 and not app.player.message
+    app.close()
+
+
+def test_opening_the_app_takes_neither_torch_nor_pandas():
+    code = (
+        "import sys; from mlphys.lectures import vortices; vortices.app('ci').close(); "
+        "print([name for name in ('torch', 'pandas', 'plotly') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_tricks_do_what_they_say():
+    """Turn and twist touch no vortex, the twist takes |m| and hardly any energy; the pair is one vortex, one antivortex."""
+    for side in (16, 32):
+        angles = 0.1 * np.random.default_rng(1).normal(size=(side, side))
+        before, _ = look_at_spins(angles, 1.0)
+        found = {name: (trick(angles), *look_at_spins(trick(angles), 1.0)) for name, trick in lecture.TRICKS.items()}
+        windings = {name: winding for name, (_, _, winding) in found.items()}
+        assert [np.abs(winding).sum() for winding in windings.values()] == [0, 0, 0, 2]
+        assert windings["insert a vortex pair"].sum() == 0
+        twisted, values, _ = found["twist slowly, once around"]
+        assert abs(np.exp(1j * twisted).mean()) < 0.02 and values["energy"] - before["energy"] < 0.08
+
+
+def test_vortex_map_network_learns_and_no_twist_fools_it():
+    lesson = lecture.Lesson("XY", 16, "vortex map", 0.9, samples=4, steps=150)
+    assert lesson.judge(np.zeros((16, 16))) is None
+    losses = [step.loss for step in lesson.learn()]
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
+    assert 0.75 < lesson.examine() < 1.1
+    cold, hot = np.zeros((16, 16)), np.random.default_rng(2).uniform(-np.pi, np.pi, (16, 16))
+    assert lesson.judge(cold) > 0.8 > 0.2 > lesson.judge(hot)
+    assert lesson.judge(lecture.TRICKS["twist slowly, once around"](cold)) == lesson.judge(cold)
+
+
+def test_perceptron_on_raw_angles_takes_a_twist_for_heat():
+    lesson = lecture.Lesson("clock, 6 states", 16, "raw angles, perceptron", 0.9, samples=4, steps=150)
+    for _ in lesson.learn():
+        pass
+    cold = np.zeros((16, 16))
+    assert lesson.judge(cold) > 0.8 > 0.2 > lesson.judge(lecture.TRICKS["twist slowly, once around"](cold))
