@@ -4,10 +4,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import mlphys as mp
+from mlphys.exact import kaufman
 from mlphys.lab import (
     App,
     Choice,
@@ -18,7 +21,10 @@ from mlphys.lab import (
     Player,
     Plot,
     Readouts,
+    Simulation,
+    SimulationPlayer,
     Switch,
+    TrainingPlayer,
     band,
     checksum,
     controls,
@@ -459,6 +465,22 @@ class TestPlayer:
         player.step_once()
         assert player.message == "" and player.steps == 1
 
+    def test_a_step_with_nothing_left_to_do_stops_it_and_says_so(self):
+        work = [3, 2, 1]
+
+        def step():
+            if not work:
+                raise StopIteration("all three")
+            work.pop()
+
+        player = Player(step, rate=200)
+        player.start()
+        assert wait_until(lambda: not player.running)
+        assert (player.steps, player.finished, player.message) == (3, "all three", "")
+        player._step = lambda: None
+        player.step_once()
+        assert player.finished == ""
+
     def test_the_lock_keeps_steps_out(self):
         player = Player(lambda: None, rate=1000)
         player.start()
@@ -526,6 +548,173 @@ class TestPlayer:
     def test_bad_arguments(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             Player(**arguments)
+
+
+class TestSimulation:
+    def make(self, look=None):
+        model = mp.Ising(mp.square(8))
+
+        def both(live):
+            return {"m": live.x.mean(), "e": model.measure(live.state, ["energy"])["energy"]}, None
+
+        return Simulation(mp.HeatBath(model), np.ones((8, 8), np.int8), 2.0, 1, look or both)
+
+    def test_it_measures_since_the_last_change(self):
+        live = self.make()
+        assert live.estimate("m") is None and live.mean("m") is None
+        for _ in range(1000):
+            live.advance(2)
+        assert live.state.sweep == 2000 and live.samples == 1000 and live.recent("m", 7).shape == (7,)
+        exact = float(kaufman(8, 8, 2.0).energy)
+        assert abs(live.estimate("e").deviation(exact)) < 4
+        squared = live.estimate("e", of=lambda e: e**2)
+        assert abs(squared.mean - exact**2) < 4 * squared.error
+        live.heat(1.0)
+        assert live.samples == 0 and live.temperature == 1.0 and live.beta == 1.0 and live.estimate("e") is None
+
+    def test_too_few_independent_samples_give_no_error(self):
+        values = iter(np.repeat(np.arange(8.0), 50))
+        live = self.make(look=lambda live: ({"slow": next(values)}, None))
+        for _ in range(399):
+            live.advance(1)
+        assert live.estimate("slow") is None and live.mean("slow") > 0
+
+    def test_it_starts_from_a_copy(self):
+        start = np.ones((8, 8))
+        live = Simulation(mp.HeatBath(mp.XY(mp.square(8))), start, 1.0, 1, lambda live: ({}, None))
+        live.advance(1)
+        assert (start == 1).all() and not (live.x == 1).all()
+
+    def player(self):
+        knobs = controls(temperature=(1.0, 4.0, 2.0), side=["8", "16"], sweeps=["1", "4"], colour=False)
+        shown = {"draw": 0, "plot": 0, "tell": 0}
+
+        def count(name):
+            return lambda live: shown.update({name: shown[name] + 1})
+
+        def make(seed):
+            side = int(knobs.side)
+            sampler, spins = mp.HeatBath(mp.Ising(mp.square(side))), np.ones((side, side), np.int8)
+            return Simulation(sampler, spins, knobs.temperature, seed, lambda live: ({"one": 1}, None))
+
+        show = {name: count(name) for name in shown}
+        turns = {"temperature": Simulation.heat}
+        return SimulationPlayer(make, knobs, **show, turns=turns, rebuilds=["side"], label="the spins"), knobs, shown
+
+    def test_every_frame_is_drawn_and_every_thirtieth_told(self):
+        player, knobs, shown = self.player()
+        assert shown == {"draw": 1, "plot": 1, "tell": 0}
+        knobs.sweeps = "4"
+        for _ in range(31):
+            player.step_once()
+        assert player.simulation.state.sweep == 4 * 31
+        assert shown == {"draw": 2 + 31, "plot": 2 + 2, "tell": 2}
+
+    def test_controls_turn_rebuild_or_repaint(self):
+        player, knobs, shown = self.player()
+        player.step_once()
+        before = player.simulation
+        knobs.temperature = 3.0
+        assert player.simulation is before and before.temperature == pytest.approx(3.0) and before.samples == 0
+        knobs.colour = True
+        assert player.simulation is before and player.steps == 1 and shown["draw"] == 4
+        knobs.side = "16"
+        assert player.simulation.side == 16 and player.simulation.temperature == pytest.approx(3.0) and player.steps == 0
+        after = player.simulation
+        player.reset()
+        assert player.simulation is not after and player.simulation.state.seed == after.state.seed + 1
+
+    def test_a_turn_may_put_another_simulation_in_its_place(self):
+        player, knobs, _ = self.player()
+        other = self.make()
+        player._turns = {"temperature": lambda live, value: other}
+        knobs.temperature = 1.5
+        assert player.simulation is other
+
+
+def training(count, seconds=0.0, closed=None):
+    """A training of `count` steps with loss 1/step."""
+    try:
+        for step in range(1, count + 1):
+            time.sleep(seconds)
+            yield SimpleNamespace(loss=1 / step)
+    finally:
+        if closed is not None:
+            closed.append(True)
+
+
+class TestTraining:
+    def test_it_runs_to_its_end_and_says_so(self):
+        player = TrainingPlayer(lambda: training(1000), lambda: {"accuracy": (0.9, 0.01)})
+        player.start()
+        assert wait_until(lambda: not player.running)
+        assert player.finished == "finished after 1000 steps" and player.steps == 1000 and not player.message
+        player.plot.flush()
+        curve, accuracy = player.plot.traces
+        assert curve["x"].tolist() == list(range(5, 1001, 5))
+        assert curve["y"][:2].tolist() == pytest.approx([np.mean(1 / np.arange(a, a + 5)) for a in (1, 6)])
+        assert accuracy["x"][-1] == 1000 and accuracy["error_y"]["array"][-1] == 0.01
+        player.start()
+        assert wait_until(lambda: not player.running) and player.steps == 1000 and player.finished
+
+    def test_stop_step_reset(self):
+        closed = []
+        player = TrainingPlayer(lambda: training(10**6, 0.001, closed), label="the network")
+        player.start()
+        assert wait_until(lambda: player.steps > 3)
+        began = time.monotonic()
+        assert player.stop() and time.monotonic() - began < 0.5
+        steps = player.steps
+        player.step_once()
+        assert player.steps == steps + 1 == len(player.losses) and not player.finished
+        player.reset()
+        assert player.steps == 0 and closed and not player.running
+        player.plot.flush()
+        assert not len(player.plot.traces[0]["x"])
+        player.start()
+        player.reset()
+        assert wait_until(lambda: player.steps > 0) and player.running
+        player.stop()
+
+    def test_frames_are_short(self):
+        player = TrainingPlayer(lambda: training(10**6, 0.001))
+        player.start()
+        assert wait_until(lambda: player._frames > 3)
+        player.stop()
+        assert 5 < player.steps / player._frames < 31
+
+    def test_what_goes_wrong_is_a_sentence_and_another_run_begins_anew(self):
+        def broken():
+            yield SimpleNamespace(loss=1.0)
+            raise FloatingPointError("the loss is nan at step 2")
+
+        player = TrainingPlayer(broken)
+        player.start()
+        assert wait_until(lambda: not player.running)
+        assert player.message.startswith("FloatingPointError: the loss is nan at step 2") and not player.finished
+        player._begin = lambda: training(2)
+        player.start()
+        assert wait_until(lambda: not player.running)
+        assert player.finished == "finished after 2 steps" and player.losses == [1.0, 0.5] and not player.message
+
+    def test_it_drives_the_training_loop_and_gives_the_parameters_of_a_script(self):
+        from mlphys.train import fit
+
+        def begin(network):
+            torch.nn.init.zeros_(network.weight)
+            return fit(network, lambda model, x: (model(x) - 3 * x).square().mean(), draw, 60, seed=1, rate=0.1)
+
+        def draw(generator):
+            return torch.randn(16, 1, generator=generator)
+
+        torch = pytest.importorskip("torch")
+        live, script = (torch.nn.Linear(1, 1, bias=False) for _ in range(2))
+        player = TrainingPlayer(lambda: begin(live), lambda: {"weight": live.weight.item()}, y="loss; weight")
+        player.start()
+        assert wait_until(lambda: not player.running, 10)
+        player.plot.flush()
+        assert [step.loss for step in begin(script)] == player.losses
+        assert live.weight.item() == script.weight.item() == player.plot.traces[1]["y"][-1]
 
 
 class Given:
