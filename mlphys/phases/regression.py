@@ -44,10 +44,9 @@ def predicted(network: Classifier, dataset: Dataset) -> Indicator:
 
 
 def _scale(dataset: Dataset) -> tuple[float, float]:
-    mean, width = float(dataset.temperature.mean()), float(dataset.temperature.std())
-    if width == 0:
-        raise ValueError(f"dataset has only the temperature {mean:g}: prediction needs two at least")
-    return mean, width
+    if len(known := np.unique(dataset.temperature)) < 2:
+        raise ValueError(f"dataset has only the temperatures {known.tolist()}: prediction needs two at least")
+    return float(dataset.temperature.mean()), float(dataset.temperature.std())
 
 
 def optimal_prediction(dataset: Dataset, statistic: Callable) -> Indicator:
