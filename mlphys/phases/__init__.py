@@ -6,6 +6,7 @@ from mlphys.phases.coarse import coarse_curves, coarsen
 from mlphys.phases.data import Dataset, augment, leakage, point_group, sample, split, split_sizes
 from mlphys.phases.finite_size import Scaling, binder_table, crossings, scaling
 from mlphys.phases.methods import accuracy, advantage, confusion, cross_entropy, curve, optimal, supervised, threshold
+from mlphys.phases.percolation import percolation, severed, strands
 from mlphys.phases.regression import (
     bootstrap,
     optimal_prediction,
@@ -40,6 +41,7 @@ __all__ = [
     "leakage",
     "optimal",
     "optimal_prediction",
+    "percolation",
     "persistence",
     "point_group",
     "predicted",
@@ -48,11 +50,13 @@ __all__ = [
     "saliency",
     "sample",
     "scaling",
+    "severed",
     "slope",
     "split",
     "split_sizes",
     "squared_error",
     "steepest",
+    "strands",
     "summit",
     "supervised",
     "threshold",
