@@ -47,7 +47,17 @@ class TrainingPlayer(Player):
         self._begin, self._look = begin, look
         self._clear()
 
+    def reset(self) -> None:
+        """Begin anew; if a step is under way, which may draw all the data, then after it: the kernel does not wait."""
+        self._again = True
+        if self.lock.acquire(blocking=False):
+            try:
+                super().reset()
+            finally:
+                self.lock.release()
+
     def _clear(self) -> None:
+        self._again = False
         self._training: Iterator[Any] | None = None
         self.losses: list[float] = []
         self._seen: dict[str, list[tuple[float, ...]]] = {}
@@ -55,7 +65,7 @@ class TrainingPlayer(Player):
         self._draw()
 
     def _frame(self) -> None:
-        if self._training is None:
+        if self._training is None or self._again:
             self._clear()
             self._training = iter(self._begin())
         try:
@@ -63,6 +73,8 @@ class TrainingPlayer(Player):
         except Exception:
             self._training = None  # Broken: another run begins anew.
             raise
+        if self._again:
+            return self._clear()
         if ended or self._frames % self.LOOK == 0:
             for name, value in self._look().items():
                 self._seen.setdefault(name, []).append((len(self.losses), *split(value)))

@@ -676,6 +676,24 @@ class TestTraining:
         assert wait_until(lambda: player.steps > 0) and player.running
         player.stop()
 
+    def test_a_reset_does_not_wait_for_a_long_step(self):
+        free, begun = threading.Event(), []
+
+        def slow():
+            begun.append(True)
+            free.wait(5)
+            yield SimpleNamespace(loss=float(len(begun)))
+
+        player = TrainingPlayer(slow)
+        player.start()
+        assert wait_until(lambda: begun)
+        began = time.monotonic()
+        player.reset()
+        assert time.monotonic() - began < 0.2 and len(begun) == 1
+        free.set()
+        assert wait_until(lambda: not player.running)
+        assert player.losses == [2.0] and player.steps == 1
+
     def test_frames_are_short(self):
         player = TrainingPlayer(lambda: training(10**6, 0.001))
         player.start()
