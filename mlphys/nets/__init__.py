@@ -2,7 +2,8 @@
 
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
-from mlphys.nets.wavefunctions import RBM, WaveFunction
+from mlphys.nets.rbm import RBM, TranslationRBM
+from mlphys.nets.wavefunctions import WaveFunction
 
 __all__ = [
     "RBM",
@@ -10,6 +11,7 @@ __all__ = [
     "ConvolutionalNetwork",
     "LogisticRegression",
     "MultilayerPerceptron",
+    "TranslationRBM",
     "VariationalAutoencoder",
     "WaveFunction",
 ]

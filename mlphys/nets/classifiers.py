@@ -40,8 +40,7 @@ class Classifier(nn.Module):
         x = x.to(next(self.parameters()).dtype)
         if not self.even:
             return self.log_odds(x)
-        up, down = self.log_odds(torch.cat([x, -x])).chunk(2)
-        return (up + down) / 2
+        return self.log_odds(torch.cat([x, -x])).view(2, len(x), self.outputs).mean(0)
 
     @torch.no_grad()
     def evaluate(self, x: torch.Tensor, batch: int = 1024) -> torch.Tensor:

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import mlphys as mp
-from mlphys import chain, square
+from mlphys import chain, square, triangular
 from mlphys.hamiltonians.born import Born
-from mlphys.nets import RBM
+from mlphys.nets import RBM, TranslationRBM
 from mlphys.nets.wavefunctions import WaveFunction
 from mlphys.vmc import Diverged, natural_gradient
 
@@ -21,6 +21,14 @@ def machine(n_sites, dtype, seed=1, scale=20.0):
     with torch.no_grad():
         for parameter in psi.parameters():
             parameter *= scale
+    return psi
+
+
+def symmetric_machine(lattice, dtype):
+    psi = TranslationRBM(lattice, alpha=2, dtype=dtype, seed=1)
+    with torch.no_grad():
+        for parameter in psi.parameters():
+            parameter *= 20
     return psi
 
 
@@ -44,12 +52,25 @@ def everything(model):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_local_energies_on_all_states_give_the_exact_mean(model, dtype):
-    psi = machine(8, dtype)
     x, matrix = everything(model)
-    amplitudes = psi.log_psi(x).exp().detach().numpy()
-    exact = matrix @ amplitudes / amplitudes
-    for network in (psi, Plain(psi)):
+    psi, symmetric = machine(8, dtype), symmetric_machine(model.lattice, dtype)
+    for network in (psi, Plain(psi), symmetric):
+        amplitudes = network.log_psi(x).exp().detach().numpy()
+        exact = matrix @ amplitudes / amplitudes
         np.testing.assert_allclose(network.local_energies(model, x).numpy(), exact, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("lattice", [chain(7), square(2, 4), triangular(3)], ids=repr)
+def test_translations_leave_a_symmetric_machine_alone(lattice, dtype):
+    psi = symmetric_machine(lattice, dtype)
+    x = torch.from_numpy(np.sign(np.random.default_rng(1).normal(size=(5, lattice.n_sites))))
+    value = psi.log_psi(x)
+    assert value.real.std() > 0.1
+    for permutation in lattice.translations:
+        assert (psi.log_psi(x[:, permutation]) - value).abs().max() < 1e-10
+    compiled, generic = psi.tangent(x), Plain(psi).tangent(x)
+    np.testing.assert_allclose(compiled.centred.numpy(), generic.centred.numpy(), atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

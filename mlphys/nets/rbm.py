@@ -1,0 +1,163 @@
+"""Restricted Boltzmann machines, dense and symmetric under translations, with compiled kernels behind them."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlphys.checks import whole
+from mlphys.lattices import Lattice
+from mlphys.nets.wavefunctions import Tangent, WaveFunction
+from mlphys.random import torch_generator
+
+
+class RBM(WaveFunction):
+    """A restricted Boltzmann machine, log ψ = Σ a σ + Σ_j log cosh(b_j + Σ_i W_ij σ_i), with alpha · n_sites hidden units.
+
+    dtype: torch.float64, positive amplitudes, or torch.complex128. Weights are normal numbers of width 0.01 drawn from
+    `seed`. Sampling, local energies and stochastic reconfiguration run in compiled kernels on the CPU. Raises ValueError
+    for bad arguments. Source: Carleo and Troyer 2017 (10.1126/science.aag2302).
+
+    >>> psi = RBM(4, alpha=2)
+    >>> psi.log_psi(torch.ones(3, 4)).shape, sum(p.numel() for p in psi.parameters())
+    (torch.Size([3]), 44)
+    """
+
+    visible: torch.Tensor
+    bias: torch.Tensor
+    weights: torch.Tensor
+
+    def __init__(self, n_sites: int, alpha: int = 1, dtype: torch.dtype = torch.float64, seed: int = 0):
+        super().__init__()
+        self.n_sites, hidden = whole("n_sites", n_sites, 1), whole("alpha", alpha, 1) * n_sites
+        self._draw(dtype, seed, visible=(n_sites,), bias=(hidden,), weights=(n_sites, hidden))
+
+    def _draw(self, dtype: torch.dtype, seed: int, **shapes: tuple[int, ...]) -> None:
+        if dtype not in (torch.float64, torch.complex128):
+            raise ValueError(f"dtype={dtype!r} is not allowed: it must be torch.float64 or torch.complex128")
+        generator = torch_generator(seed, "weights")
+        for name, shape in shapes.items():
+            self.register_parameter(name, nn.Parameter(0.01 * torch.randn(shape, dtype=dtype, generator=generator)))
+
+    def dense(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The fields a `(n_sites,)`, b `(hidden,)` and the weights W `(n_sites, hidden)`."""
+        return self.visible, self.bias, self.weights
+
+    def log_psi(self, x):
+        visible, bias, weights = self.dense()
+        x = x.to(weights.dtype)
+        theta = x @ weights + bias
+        # log cosh without overflow: of θ or −θ, whichever has the larger real part.
+        theta = torch.where(theta.real < 0, -theta, theta)
+        return x @ visible + (theta + torch.log1p(torch.exp(-2 * theta)) - np.log(2.0)).sum(1)
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return tuple(np.ascontiguousarray(part.detach().cpu().numpy()) for part in self.dense())
+
+    def _tables(self, flips: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What turning each row of `flips` does: factors of the visible fields, cosh D, sinh D and tanh D."""
+        visible, _, weights = self._arrays()
+        first, other = flips[:, 0], flips[:, 1:]
+        fields = 2 * (visible[first] - visible[other].sum(1))
+        change = 2 * (weights[first] - weights[other].sum(1))
+        return np.exp(np.stack([-fields, fields], axis=1)), np.cosh(change), np.sinh(change), np.tanh(change)
+
+    def metropolis(self, flips):
+        from mlphys.kernels.wavefunction import metropolis_sweeps
+
+        _, bias, weights = self._arrays()
+        return metropolis_sweeps, (flips, weights, bias, *self._tables(flips))
+
+    def _hidden(self, x: np.ndarray) -> np.ndarray:
+        _, bias, weights = self._arrays()
+        return np.tanh(x.astype(np.float64) @ weights + bias)
+
+    def local_energies(self, hamiltonian, x, batch=4096):
+        from mlphys.kernels.wavefunction import local_energies
+
+        spins = np.ascontiguousarray(x.cpu().numpy(), np.int8)
+        visible, cosh, sinh, _ = self._tables(hamiltonian.flips)
+        energies = hamiltonian.diagonal(x).cpu().numpy().astype(cosh.dtype)
+        local_energies(spins, self._hidden(spins), hamiltonian.flips, hamiltonian.weights, visible, cosh, sinh, energies)
+        return torch.from_numpy(energies)
+
+    def tangent(self, x):
+        spins = x.cpu().numpy().astype(np.float64)
+        return RBMTangent(spins, self._hidden(spins))
+
+
+class TranslationRBM(RBM):
+    """A restricted Boltzmann machine with exact translation symmetry: alpha filters of n_sites weights, moved everywhere.
+
+    As `RBM`, with W of the hidden unit (f, r) at site r + i equal to the i-th weight of filter f, one bias for each filter
+    and no visible fields: alpha (n_sites + 1) parameters, and momentum 0. Source: Carleo and Troyer 2017
+    (10.1126/science.aag2302).
+
+    >>> from mlphys.lattices import square
+    >>> psi = TranslationRBM(square(4), alpha=2)
+    >>> x = torch.tensor([[1, -1, -1, 1, 1, 1, -1, 1, -1, 1, 1, -1, -1, 1, -1, -1]])
+    >>> bool((psi.log_psi(x[:, psi.lattice.translations[5]]) - psi.log_psi(x)).abs() < 1e-12)
+    True
+    """
+
+    filters: torch.Tensor
+
+    def __init__(self, lattice: Lattice, alpha: int = 1, dtype: torch.dtype = torch.float64, seed: int = 0):
+        WaveFunction.__init__(self)
+        self.lattice, self.n_sites, self.alpha = lattice, lattice.n_sites, whole("alpha", alpha, 1)
+        self._draw(dtype, seed, bias=(alpha,), filters=(alpha, lattice.n_sites))
+        # Which weight of a filter stands at each site, for the unit at each r: (site, r).
+        self._which = torch.from_numpy(np.argsort(lattice.translations, axis=1).T.copy()).long()
+
+    def dense(self):
+        filters = self.filters
+        weights = filters[:, self._which.to(filters.device)].movedim(0, 1).flatten(1)
+        return filters.new_zeros(self.n_sites), self.bias.repeat_interleave(self.n_sites), weights
+
+    def tangent(self, x):
+        spins = x.cpu().numpy()
+        hidden = self._hidden(spins).reshape(len(spins), self.alpha, *self.lattice.shape)
+        axes = tuple(range(2, hidden.ndim))
+        # Σ_r t(r) σ(r + i): a correlation on the torus, by fast Fourier transforms.
+        moved = np.fft.fftn(spins.reshape(len(spins), 1, *self.lattice.shape), axes=axes)
+        moments = np.fft.ifftn(np.fft.fftn(hidden.conj(), axes=axes).conj() * moved, axes=axes)
+        filters = (moments if np.iscomplexobj(hidden) else moments.real).reshape(len(spins), -1)
+        return Tangent(torch.from_numpy(np.concatenate([hidden.sum(axes), filters], axis=1)))
+
+
+class RBMTangent(Tangent):
+    """The tangent of an RBM, whose derivatives σ_i, t_j and σ_i t_j are never written down."""
+
+    def __init__(self, spins: np.ndarray, hidden: np.ndarray):
+        self.spins, self.hidden = spins, hidden
+
+    @property
+    def n_parameters(self):
+        return (1 + self.spins.shape[1]) * (1 + self.hidden.shape[1]) - 1
+
+    @property
+    def centred(self) -> torch.Tensor:  # type: ignore[override]
+        products = (self.spins[:, :, None] * self.hidden[:, None]).reshape(len(self.spins), -1)
+        derivatives = np.concatenate([self.spins, self.hidden, products], axis=1)
+        return torch.from_numpy(derivatives - derivatives.mean(0))
+
+    def overlaps(self):
+        visible, hidden = self.spins @ self.spins.T, self.hidden @ self.hidden.conj().T
+        overlaps = visible * hidden
+        overlaps += visible
+        overlaps += hidden
+        rows = overlaps.mean(1)
+        overlaps -= rows[:, None]
+        overlaps -= rows.conj() - rows.mean()
+        return overlaps
+
+    def pull_back(self, values):
+        values = values - values.mean()
+        hidden = self.hidden.conj()
+        parts = (self.spins.T @ values, hidden.T @ values, self.spins.T @ (values[:, None] * hidden))
+        return np.concatenate([part.ravel() for part in parts])
+
+    def push_forward(self, change):
+        n, hidden = self.spins.shape[1], self.hidden.shape[1]
+        visible, bias, weights = np.split(change, [n, n + hidden])
+        values = self.spins @ visible + (self.hidden * (bias + self.spins @ weights.reshape(n, hidden))).sum(1)
+        return values - values.mean()
