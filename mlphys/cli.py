@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     command(check, "see whether this installation can run the course")
     command(warm, "compile every kernel now, so that nobody waits later")
     sub = command(bench, "measure the samplers side by side with their peers")
-    sub.add_argument("subject", nargs="?", choices=["ising", "fields", "gpu"], help="default: ising, then fields")
+    sub.add_argument("subject", nargs="?", choices=["ising", "fields", "phases", "gpu"], help="default: all but gpu")
     sub.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
     return parser
 
@@ -92,7 +92,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    subjects = [arguments.subject] if arguments.subject else ["ising", "fields"]
+    subjects = [arguments.subject] if arguments.subject else ["ising", "fields", "phases"]
     scripts = [ROOT / "tests" / "benchmarks" / f"bench_{subject}.py" for subject in subjects]
     if not scripts[0].exists():
         raise FileNotFoundError(f"{scripts[0]} does not exist: benchmarks need a checkout of the repository")
