@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from mlphys.phases import Dataset
 
 # Temperatures (J) on both sides of the transition; methods that have to be told the phases learn them outside the window.
-TEMPERATURES = np.linspace(1.8, 2.8, 21)
+TEMPERATURES = np.linspace(1.8, 2.8, 21).round(6).tolist()
 WINDOW = (2.0, 2.5)
-GUESSES = (TEMPERATURES[1:] + TEMPERATURES[:-1]) / 2
+GUESSES = [(low + high) / 2 for low, high in pairwise(TEMPERATURES)]
 METHODS = 7
 
 # phases and nets import torch, which takes two seconds: they are reached through mp, when a function needs them.
@@ -50,14 +51,15 @@ class Reading:
 
     def curve(self, test: "Dataset") -> pd.DataFrame:
         """Means against temperature, or against the guess where there are several columns: value, error, rival's value."""
+        methods = mp.phases.methods
         if self.own.shape[1] == 1:
-            table, best = (mp.phases.curve(lambda _, values=values: values, test) for values in (self.own, self.best))
-            found = {"temperature": table.temperature, "value": table.value, "error": table.error, "rival": best.value}
+            table, best = (methods.by_temperature(values[:, 0], test) for values in (self.own, self.best))
+            table["rival"] = best.value
         else:
-            own = [mp.phases.methods.pooled(column, test) for column in self.own.T]
-            found = {"temperature": GUESSES, "value": [each.mean for each in own], "error": [each.error for each in own]}
-            found["rival"] = self.best.mean(0)
-        return pd.DataFrame({"method": self.method, **found})
+            own = [methods.pooled(column, test) for column in self.own.T]
+            value, error = [each.mean for each in own], [each.error for each in own]
+            table = pd.DataFrame({"temperature": GUESSES, "value": value, "error": error, "rival": self.best.mean(0)})
+        return table.assign(method=self.method)[["method", "temperature", "value", "error", "rival"]]
 
 
 def methods_table(
@@ -106,8 +108,9 @@ def readings(train: "Dataset", test: "Dataset", steps: int, seed: int) -> Iterat
 
     network = convolutions(outputs=len(GUESSES))
     _finish(phases.confusion(train, network, GUESSES, steps, seed=seed))
-    both = network.probability, phases.optimal(train, model.energy, GUESSES)
-    yield Reading("confusion", histograms, *(phases.methods.hits(each, test, GUESSES) for each in both), least_confused)
+    best = phases.optimal(train, model.energy, GUESSES)
+    own, rival = (phases.methods.hits(each, test, GUESSES) for each in (network.probability, best))
+    yield Reading("confusion", histograms, own, rival, least_confused)
 
     energy = model.energy(test.x)
 
@@ -116,8 +119,8 @@ def readings(train: "Dataset", test: "Dataset", steps: int, seed: int) -> Iterat
 
     network = convolutions()
     _finish(phases.prediction(train, network, steps, seed=seed))
-    both = phases.predicted(network, train), phases.optimal_prediction(train, model.energy)
-    yield Reading("prediction", histograms, *map(change, both), fastest)
+    own, rival = change(phases.predicted(network, train)), change(phases.optimal_prediction(train, model.energy))
+    yield Reading("prediction", histograms, own, rival, fastest)
 
     disorder = change(lambda x: 1 - order(x))
     components = phases.principal_components(train, k=1)
@@ -147,7 +150,7 @@ def least_confused(temperature: np.ndarray, means: np.ndarray) -> float:
     accuracy, middle = means.mean(0), len(GUESSES) // 2
     left, right = int(np.argmin(accuracy[:middle])), middle + int(np.argmin(accuracy[middle:]))
     inner = accuracy[left : right + 1]
-    return mp.phases.summit(GUESSES[left : right + 1], inner - max(inner[0], inner[-1]))
+    return mp.phases.summit(np.array(GUESSES[left : right + 1]), inner - max(inner[0], inner[-1]))
 
 
 def _finish(training) -> None:
