@@ -1,6 +1,6 @@
 """What lecture 03 measures with trained networks: critical temperatures, transfer between lattices, order of transitions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import pandas as pd
 import mlphys as mp
 from mlphys.lattices import Lattice
 from mlphys.random import spawn
+from mlphys.stats import Estimate
 
 # phases, nets and train import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Subject:
     window: tuple[float, float]
     omega: float
     q: int | None = None
-    pilot: int = 400
+    pilot: int = 200
 
     def shown(self, x: "Tensor") -> "Tensor":
         """What a network sees of coarse values: Ising spins themselves, Potts values one-hot."""
@@ -58,7 +59,7 @@ def by_popularity(x: "Tensor", q: int) -> "Tensor":
 SQUARE = Subject(mp.Ising, mp.square, (1.5, 1.7, 1.9), (2.8, 3.0, 3.2), (2.22, 2.32), 7 / 4)
 TRIANGULAR = Subject(mp.Ising, mp.triangular, (2.6, 2.9, 3.2), (4.2, 4.5, 4.8), (3.56, 3.72), 7 / 4)
 POTTS = Subject(
-    partial(mp.Potts, q=3), mp.square, (0.7, 0.78, 0.85), (1.15, 1.25, 1.35), (0.975, 1.015), 4 / 5, q=3, pilot=1500
+    partial(mp.Potts, q=3), mp.square, (0.7, 0.78, 0.85), (1.15, 1.25, 1.35), (0.975, 1.015), 4 / 5, q=3, pilot=1000
 )
 POTTS10 = Subject(partial(mp.Potts, q=10), mp.square, (0.5, 0.55, 0.6), (0.8, 0.85, 0.9), (0.695, 0.715), 2.0, q=10)
 
@@ -69,8 +70,9 @@ def configurations(
     """Wolff's, `samples` from each of `chains` chains a temperature: neighbours may be alike, since errors are of chains."""
     from mlphys import phases
 
-    sampler, order = mp.Wolff(subject.model(subject.lattice(side))), ("abs_magnetisation",)
-    return phases.sample(sampler, temperatures, samples, chains, seed, correlation=0.2, pilot=subject.pilot, observables=order)
+    sampler = mp.Wolff(subject.model(subject.lattice(side)))
+    options: dict[str, Any] = {"pilot": subject.pilot, "observables": ("abs_magnetisation",)}
+    return phases.sample(sampler, temperatures, samples, chains, seed, correlation=0.2, **options)
 
 
 def train_on_blocks(subject: Subject, factor: int = 5, samples: int = 100, steps: int = 1000, seed: int = 0) -> "Classifier":
@@ -86,7 +88,7 @@ def train_on_blocks(subject: Subject, factor: int = 5, samples: int = 100, steps
 
 
 def blocked_curves(
-    network: "Classifier", subject: Subject, sides: Sequence[int] = (20, 36, 60), points: int = 10, samples: int = 100,
+    network: "Classifier", subject: Subject, sides: Sequence[int] = (20, 36, 60), points: int = 10, samples: int = 150,
     chains: int = 24, seed: int = 0, progress=None,
 ) -> pd.DataFrame:
     """The mean output of a network of `train_on_blocks` in the window, for lattices of several sides: a table for `scaling`.
@@ -105,7 +107,7 @@ def blocked_curves(
 
 
 def classified_critical_temperature(
-    subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 100, steps: int = 1000, seed: int = 0,
+    subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 150, steps: int = 1000, seed: int = 0,
     network: "Classifier | None" = None, **options,
 ) -> tuple["Scaling", pd.DataFrame]:
     """The collapse of blocked curves and their table; the network is trained on the subject itself unless one is given.
@@ -117,3 +119,48 @@ def classified_critical_temperature(
     network = train_on_blocks(subject, steps=steps, seed=seed) if network is None else network
     table = blocked_curves(network, subject, sides, samples=samples, seed=seed, **options)
     return phases.scaling(table, omega=subject.omega, seed=seed), table
+
+
+def networks_by_size(sides: Sequence[int], steps: int = 200, seed: int = 0) -> dict[int, "Classifier"]:
+    """A network for each side of the square lattice, as in the literature, trained on whole configurations of that side."""
+    from mlphys import nets, phases
+
+    networks: dict[int, nets.Classifier] = {}
+    for side in sides:
+        data = configurations(SQUARE, side, SQUARE.cold + SQUARE.hot, 50, 8, spawn(seed, "side", side))
+        networks[side] = nets.MultilayerPerceptron(data.lattice, (16,), even=True, seed=seed)
+        for _ in phases.supervised(data, networks[side], (SQUARE.cold[-1], SQUARE.hot[0]), steps, symmetries=True, seed=seed):
+            pass
+    return networks
+
+
+def half_temperatures(
+    networks: Mapping[int, "Classifier"], subject: Subject, temperatures: Sequence[float], samples: int = 40,
+    chains: int = 12, seed: int = 0,
+) -> pd.DataFrame:
+    """Where the mean output of each network is 1/2: columns size, temperature, error (J).
+
+    By a weighted straight line through the part of the curve between 1/5 and 4/5. The lattice may be another than the
+    networks were trained on.
+    """
+    from mlphys import phases
+
+    rows = []
+    for side, network in networks.items():
+        data = configurations(subject, side, temperatures, samples, chains, spawn(seed, "half", side))
+        curve = phases.curve(network.probability, data)
+        steep = curve[curve["value"].between(0.2, 0.8)]
+        middle = steep["temperature"].mean()
+        (slope, offset), covariance = np.polyfit(
+            steep["temperature"] - middle, steep["value"] - 0.5, 1, w=1 / steep["error"], cov="unscaled"
+        )
+        shift = -offset / slope
+        gradient = np.array([shift, 1]) / slope
+        rows.append((side, middle + shift, np.sqrt(gradient @ covariance @ gradient)))
+    return pd.DataFrame(rows, columns=["size", "temperature", "error"])
+
+
+def line_in_inverse_size(table: pd.DataFrame) -> Estimate:
+    """A straight line in 1/L through temperatures, continued to 1/L = 0: the error is that of the line if it were one."""
+    _, covariance = fit = np.polyfit(1 / table["size"], table["temperature"], 1, w=1 / table["error"], cov="unscaled")
+    return Estimate(float(fit[0][1]), float(np.sqrt(covariance[1, 1])))
