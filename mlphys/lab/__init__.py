@@ -1,6 +1,8 @@
-"""What people see and touch: lattice view, plot, controls, player, measured values, exercises, app shell."""
+"""What people see and touch: lattice view, plot, controls, players, measured values, exercises, app shell."""
+# Type checkers see the imports, which are exported by name below.
+# ruff: noqa: F401
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,66 +19,29 @@ if TYPE_CHECKING:
     from mlphys.lab.traces import band, line, markers
     from mlphys.lab.training import TrainingPlayer
 
-_HOME = {
-    "App": "app",
-    "Choice": "control",
-    "Control": "control",
-    "Controls": "control",
-    "Switch": "control",
-    "controls": "control",
-    "Exercise": "exercises",
-    "Verdict": "exercises",
-    "LatticeView": "lattice_view",
-    "checksum": "lattice_view",
-    "Disagreement": "measurement",
-    "Measured": "measurement",
-    "measured": "measurement",
-    "measured_table": "measurement",
-    "Player": "player",
-    "Plot": "plot",
-    "Readouts": "readouts",
-    "Simulation": "simulation",
-    "SimulationPlayer": "simulation",
-    "TrainingPlayer": "training",
-    "band": "traces",
-    "line": "traces",
-    "markers": "traces",
-    "theme": "theme",
+_HOMES = {
+    "app": ["App"],
+    "control": ["Choice", "Control", "Controls", "Switch", "controls"],
+    "exercises": ["Exercise", "Verdict"],
+    "lattice_view": ["LatticeView", "checksum"],
+    "measurement": ["Disagreement", "Measured", "measured", "measured_table"],
+    "player": ["Player"],
+    "plot": ["Plot"],
+    "readouts": ["Readouts"],
+    "simulation": ["Simulation", "SimulationPlayer"],
+    "traces": ["band", "line", "markers"],
+    "training": ["TrainingPlayer"],
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "App",
-    "Choice",
-    "Control",
-    "Controls",
-    "Disagreement",
-    "Exercise",
-    "LatticeView",
-    "Measured",
-    "Player",
-    "Plot",
-    "Readouts",
-    "Simulation",
-    "SimulationPlayer",
-    "Switch",
-    "TrainingPlayer",
-    "Verdict",
-    "band",
-    "checksum",
-    "controls",
-    "line",
-    "markers",
-    "measured",
-    "measured_table",
-    "theme",
-]
+__all__ = [*_HOME_OF, "theme"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"mlphys.lab has no {name!r}; it has {', '.join(__all__)}")
-    module = importlib.import_module(f"mlphys.lab.{_HOME[name]}")
-    value = module if name == "theme" else getattr(module, name)
+    module = import_module(f"mlphys.lab.{_HOME_OF.get(name, name)}")
+    value = getattr(module, name, module)
     globals()[name] = value
     return value
 

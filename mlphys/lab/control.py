@@ -186,11 +186,6 @@ class Controls(anywidget.AnyWidget):
         self.add_traits(**{name: Value(control).tag(sync=True) for name, control in specification.items()})
         super().__init__(specification=described, label=label)
 
-    @property
-    def widget(self) -> "Controls":
-        """The widget to display: the controls themselves."""
-        return self
-
     def values(self) -> dict[str, Any]:
         """All values by name."""
         return {name: getattr(self, name) for name in self.names}

@@ -24,8 +24,8 @@ class Player(anywidget.AnyWidget):
     shown) or has nothing left to do (it raises StopIteration, whose words are shown); it pauses when no page has shown the
     player for `patience` seconds, and goes on when one does again.
 
-    Arguments: step(), one frame's worth of work; rate, frames per second; reset(), called by the reset button; unit and
-    per_step, what the rate counts and how much of it one step is, e.g. "sweeps/s" and 10; label, the accessible name.
+    Arguments: step(), one frame's worth of work; rate, frames per second; reset(), called by the reset button; unit, what
+    the rate shown counts; label, the accessible name.
     Raises ValueError for a rate outside (0, 1000], or a step or reset that cannot be called.
 
     >>> player = Player(lambda: None, rate=50)
@@ -50,7 +50,6 @@ class Player(anywidget.AnyWidget):
         rate: float = 60.0,
         reset: Callable[[], Any] | None = None,
         unit: str = "frames/s",
-        per_step: float = 1.0,
         label: str = "simulation",
         patience: float = 10.0,
     ):
@@ -68,7 +67,6 @@ class Player(anywidget.AnyWidget):
         self.lock = threading.RLock()
         self.rate = float(rate)
         self.unit = unit
-        self.per_step = per_step
         self.patience = patience
         self.steps = 0
         self.measured_rate = 0.0
@@ -155,7 +153,7 @@ class Player(anywidget.AnyWidget):
                 break
             now = time.monotonic()
             if now - counted_at >= 0.5:
-                self.measured_rate = (self.steps - counted) / (now - counted_at) * self.per_step
+                self.measured_rate = (self.steps - counted) / (now - counted_at)
                 self.rate_text = f"{_three_digits(self.measured_rate)} {self.unit}"
                 counted_at, counted = now, self.steps
             due = max(due + period, now + 0.1 * period)
