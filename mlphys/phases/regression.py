@@ -61,10 +61,10 @@ def optimal_prediction(dataset: Dataset, statistic: Callable) -> Indicator:
 def squared_error(indicator: Indicator, dataset: Dataset, other: Indicator | None = None) -> Estimate:
     """Mean squared error (J²) of predicted temperatures, less that of `other` on the same samples where one is given."""
 
-    def of(each: Indicator) -> np.ndarray:
+    def squares(each: Indicator) -> np.ndarray:
         return (outputs(each, dataset)[:, 0] - dataset.temperature) ** 2
 
-    return pooled(of(indicator) - (0 if other is None else of(other)), dataset)
+    return pooled(squares(indicator) - (0 if other is None else squares(other)), dataset)
 
 
 def slope(indicator: Indicator, dataset: Dataset, energy) -> pd.DataFrame:
@@ -93,10 +93,8 @@ def fluctuation(indicator: Indicator, dataset: Dataset, energy) -> np.ndarray:
 
 def deviation(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     """Values `(samples, ...)` less their mean at the temperature of each sample."""
-    _, member, count = np.unique(dataset.temperature, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(count), *values.shape[1:]))
-    np.add.at(sums, member, values)
-    return values - (sums.T / count).T[member]
+    table = pd.DataFrame(values)
+    return (table - table.groupby(dataset.temperature).transform("mean")).to_numpy().reshape(values.shape)
 
 
 def steepest(indicator: Indicator, dataset: Dataset, energy, seed: int = 0) -> Estimate:
@@ -129,15 +127,11 @@ def bootstrap(locate: Callable, values: np.ndarray, dataset: Dataset, replicas: 
     locate: a function of the temperatures (J) `(temperatures,)` and of the means of values `(temperatures, k)`; values:
     `(samples, k)`. What another training would give is not in the error. B. Efron 1979 (10.1214/aos/1176344552).
     """
-    replicas, rng, curves = checks.whole("replicas", replicas, 2), generator(seed, "bootstrap"), []
-    temperatures = np.unique(dataset.temperature)
-    for temperature in temperatures:
-        members = dataset.temperature == temperature
-        chains, chain, count = np.unique(dataset.chain[members], return_inverse=True, return_counts=True)
-        sums = np.zeros((len(chains), values.shape[1]))
-        np.add.at(sums, chain, values[members])
-        drawn = rng.integers(len(chains), size=(replicas, len(chains)))
-        means = sums / count[:, None]
-        curves.append(np.concatenate([means.mean(0)[None], means[drawn].mean(1)]))
-    located = [locate(temperatures, replica) for replica in np.stack(curves, axis=1)]
+    rng, curves = generator(seed, "bootstrap"), {}
+    chains = pd.DataFrame(values).groupby([dataset.temperature, dataset.chain]).mean()
+    for temperature, table in chains.groupby(level=0):
+        means = table.to_numpy()
+        drawn = rng.integers(len(means), size=(checks.whole("replicas", replicas, 2), len(means)))
+        curves[temperature] = np.concatenate([means.mean(0)[None], means[drawn].mean(1)])
+    located = [locate(np.array(list(curves)), replica) for replica in np.stack(list(curves.values()), axis=1)]
     return Estimate(located[0], float(np.std(located[1:])))

@@ -96,9 +96,9 @@ def depth(x: torch.Tensor, lattice: Lattice) -> torch.Tensor:
     """How deep each site of a configuration of ±1 spins lies in its domain, `(samples, n_sites)`.
 
     The steps along bonds to the nearest opposite spin less 1/2, negative in domains of the minority (of −1, where neither
-    is one). Without any opposite spin, half of the largest side.
+    is one). Without any opposite spin, half the sum of the sides.
     """
-    neighbours, farthest = torch.from_numpy(lattice.neighbours).long(), max(lattice.shape) / 2
+    neighbours, farthest = torch.from_numpy(lattice.neighbours).long(), sum(lattice.shape) / 2
     minority = torch.where(x.double().sum(1, keepdim=True) < 0, 1, -1)
     sign = torch.where(x == minority, -1.0, 1.0)
     same = sign[:, neighbours] == sign[..., None]
@@ -112,11 +112,11 @@ def depth(x: torch.Tensor, lattice: Lattice) -> torch.Tensor:
 def persistence(field: torch.Tensor, lattice: Lattice, edges) -> np.ndarray:
     """Persistent homology of {sites where field ≤ t} as t rises: histograms of births and deaths, per site.
 
-    field: real values `(samples, n_sites)` on a square or cubic lattice, such as `depth`; edges: rising bounds
-    `(levels + 1,)` of the bins of t, the last of which also takes everything later, what never dies included. Returns
-    `(samples, dimensions, levels, levels)`: entry (s, 0, i, j) counts the connected components that are born in bin i and
-    join an older one in bin j, (s, 1, i, j) the loops. Raises ValueError for other lattices. Needs the package gudhi. Source
-    for spin systems: Cole, Loges, Shiu 2021 (10.1103/PhysRevB.104.104426).
+    field: real values `(samples, n_sites)` on a square or cubic lattice: `depth`, or, of arrows, how far they turn;
+    edges: rising bounds `(levels + 1,)` of the bins of t, the first and last of which take all that lies outside, what never
+    dies included. Returns `(samples, dimensions, levels, levels)`: entry (s, 0, i, j) counts the connected components that
+    are born in bin i and join an older one in bin j, (s, 1, i, j) the loops. Raises ValueError for other lattices. Needs the
+    package gudhi. Source for spin systems: Cole, Loges, Shiu 2021 (10.1103/PhysRevB.104.104426).
 
     >>> from mlphys.lattices import square
     >>> field = torch.ones(1, 36)

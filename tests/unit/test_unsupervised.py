@@ -135,8 +135,12 @@ def test_depth_is_the_distance_to_the_nearest_opposite_spin(lattice):
     opposite = np.where(x[:, :, None] != x[:, None, :], distance, np.inf).min(2)
     sign = np.where(x == np.where(x.sum(1, keepdim=True) < 0, 1, -1), -1, 1)
     assert np.array_equal(phases.depth(x, lattice).numpy(), sign * (opposite - 0.5))
-    ordered = torch.ones(1, lattice.n_sites)
-    assert (phases.depth(ordered, lattice) == max(lattice.shape) / 2).all()
+    # One spin against all others, and none.
+    x = torch.ones(2, lattice.n_sites)
+    x[0, 0] = -1
+    expected = np.where(np.arange(lattice.n_sites) == 0, -0.5, distance[0] - 0.5)
+    lonely, ordered = phases.depth(x, lattice).numpy()
+    assert np.array_equal(lonely, expected) and (ordered == sum(lattice.shape) / 2).all()
 
 
 def test_a_ring_is_one_component_and_one_loop():
