@@ -11,9 +11,6 @@ from mlphys.lattices import Lattice
 from mlphys.phases.data import Dataset
 from mlphys.random import generator
 
-# Of the square lattice: Newman and Ziff 2000, 10.1103/PhysRevLett.85.4104.
-SQUARE_THRESHOLD = 0.592746
-
 
 def percolation(lattice: Lattice, densities: Sequence[float], samples: int, seed: int = 0) -> Dataset:
     """Sites occupied (1) or empty (−1) independently, `samples` configurations at each density p, a chain each.

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mlphys import chain, phases, square, triangular
-from mlphys.phases.percolation import SQUARE_THRESHOLD, percolation, severed, strands
+from mlphys.lectures.phases_percolation import SQUARE_THRESHOLD, percolation_table, told_apart
+from mlphys.phases.percolation import percolation, severed, strands
 
 
 def plainly_spans(cells: np.ndarray) -> bool:
@@ -81,3 +82,18 @@ def test_refused_arguments():
     for lattice in (triangular(4), chain(16)):
         with pytest.raises(ValueError, match="must be square"):
             strands(torch.ones(1, 16), lattice)
+
+
+def test_networks_answer_like_the_density_and_do_not_notice_a_cut():
+    table = percolation_table([16], samples=40, steps=400, seed=1).set_index("indicator")
+    assert table.fooled["density"] == 1 and table.fooled["cluster search"] == 0 and table.accuracy["cluster search"] == 1
+    for network in ("convolutions", "perceptron"):
+        # They learn: far above the larger class. And they gain at most a little on the cut, which sees one number.
+        assert table.accuracy[network] > 0.85
+        assert table.over_density[network] < 0.01 + 3 * table.over_density_error[network]
+        assert table.fooled[network] > 0.5
+
+
+def test_what_is_severed_cannot_be_told_from_what_spans():
+    accuracy = told_apart(16, samples=2000, steps=200, seed=1)
+    assert abs(accuracy.mean - 0.5) < 0.1 + 3 * accuracy.error
