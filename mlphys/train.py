@@ -112,6 +112,6 @@ def minibatches(*arrays: torch.Tensor, size: int) -> Callable[[torch.Generator],
 
     def draw(generator: torch.Generator) -> tuple[torch.Tensor, ...]:
         index = torch.randint(count, (size,), generator=generator)
-        return tuple(array[index.to(array.device)] for array in arrays)
+        return tuple(array.index_select(0, index.to(array.device)) for array in arrays)
 
     return draw
