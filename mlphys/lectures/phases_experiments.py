@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 import mlphys as mp
+from mlphys.core import Sampler
 from mlphys.lattices import Lattice
 from mlphys.random import spawn
 from mlphys.stats import Estimate
@@ -39,6 +40,7 @@ class Subject:
     window: tuple[float, float]
     omega: float
     q: int | None = None
+    sampler: Callable[..., Sampler] = mp.Wolff
     pilot: int = 200
 
     def shown(self, x: "Tensor") -> "Tensor":
@@ -61,16 +63,19 @@ TRIANGULAR = Subject(mp.Ising, mp.triangular, (2.6, 2.9, 3.2), (4.2, 4.5, 4.8), 
 POTTS = Subject(
     partial(mp.Potts, q=3), mp.square, (0.7, 0.78, 0.85), (1.15, 1.25, 1.35), (0.975, 1.015), 4 / 5, q=3, pilot=1000
 )
-POTTS10 = Subject(partial(mp.Potts, q=10), mp.square, (0.5, 0.55, 0.6), (0.8, 0.85, 0.9), (0.695, 0.715), 2.0, q=10)
+# Where two phases coexist, clusters leave them no more easily than single spins do, and cost more.
+POTTS10 = Subject(
+    partial(mp.Potts, q=10), mp.square, (0.5, 0.55, 0.6), (0.8, 0.85, 0.9), (0.695, 0.715), 2.0, q=10, sampler=mp.HeatBath
+)
 
 
 def configurations(
     subject: Subject, side: int, temperatures: Sequence[float], samples: int, chains: int, seed: int
 ) -> "Dataset":
-    """Wolff's, `samples` from each of `chains` chains a temperature: neighbours may be alike, since errors are of chains."""
+    """`samples` from each of `chains` chains a temperature: neighbours may be alike, since errors are those of chains."""
     from mlphys import phases
 
-    sampler = mp.Wolff(subject.model(subject.lattice(side)))
+    sampler = subject.sampler(subject.model(subject.lattice(side)))
     options: dict[str, Any] = {"pilot": subject.pilot, "observables": ("abs_magnetisation",)}
     return phases.sample(sampler, temperatures, samples, chains, seed, correlation=0.2, **options)
 
@@ -125,12 +130,13 @@ def networks_by_size(sides: Sequence[int], steps: int = 200, seed: int = 0) -> d
     """A network for each side of the square lattice, as in the literature, trained on whole configurations of that side."""
     from mlphys import nets, phases
 
-    networks: dict[int, nets.Classifier] = {}
+    networks, exclude = {}, (SQUARE.cold[-1], SQUARE.hot[0])
     for side in sides:
         data = configurations(SQUARE, side, SQUARE.cold + SQUARE.hot, 50, 8, spawn(seed, "side", side))
-        networks[side] = nets.MultilayerPerceptron(data.lattice, (16,), even=True, seed=seed)
-        for _ in phases.supervised(data, networks[side], (SQUARE.cold[-1], SQUARE.hot[0]), steps, symmetries=True, seed=seed):
+        network: nets.Classifier = nets.MultilayerPerceptron(data.lattice, (16,), even=True, seed=seed)
+        for _ in phases.supervised(data, network, exclude, steps, symmetries=True, seed=seed):
             pass
+        networks[side] = network
     return networks
 
 
@@ -164,3 +170,89 @@ def line_in_inverse_size(table: pd.DataFrame) -> Estimate:
     """A straight line in 1/L through temperatures, continued to 1/L = 0: the error is that of the line if it were one."""
     _, covariance = fit = np.polyfit(1 / table["size"], table["temperature"], 1, w=1 / table["error"], cov="unscaled")
     return Estimate(float(fit[0][1]), float(np.sqrt(covariance[1, 1])))
+
+
+def coexistence(q: int, side: int) -> float:
+    """Where a periodic lattice gives the q ordered phases together the weight of the disordered one (J): Tc for q ≤ 4.
+
+    Source: Borgs, Kotecký, Miracle-Solé 1991 (10.1007/BF01020867), to leading order in 1/side².
+    """
+    transition = mp.exact.potts_transition(q)
+    if not transition.latent_heat:
+        return transition.temperature
+    return transition.temperature * (1 + transition.temperature * np.log(q) / (side**2 * transition.latent_heat))
+
+
+def potts_outputs(
+    network: "Classifier", subject: Subject, side: int, samples: int = 800, thin: int = 20, chains: int = 16, seed: int = 0
+) -> pd.DataFrame:
+    """What a network of `train_on_blocks` says where phases coexist: columns size, temperature, log_odds, chain, energy, start.
+
+    Heat bath, `samples` from each chain, `thin` sweeps apart. Half of the chains start ordered and half at random, so that
+    a phase that nobody leaves shows: the halves would disagree.
+    """
+    import torch
+
+    from mlphys import phases
+
+    model, ordered = subject.model(subject.lattice(side)), chains - chains // 2
+    start = torch.cat([model.ordered(ordered), model.random(chains - ordered, spawn(seed, "random"))])
+    sampler, burn_in = mp.HeatBath(model), samples * thin // 5
+    state = sampler.init(chains, coexistence(model.q, side), seed, start=start)
+    run = mp.run(sampler, samples, state=state, thin=thin, burn_in=burn_in, observe=("energy",), keep=True)
+    chain = np.tile(np.arange(chains), samples)
+    data = phases.Dataset(run.x.flatten(0, 1), np.tile(state.temperature, samples), chain, model.lattice)
+    log_odds = network.evaluate(subject.shown(phases.coarsen(data, side // BLOCKS, seed).x))[:, 0].double().numpy()
+    columns = {"size": side, "temperature": data.temperature, "log_odds": log_odds, "chain": chain}
+    columns |= {"energy": model.lattice.n_sites * run["energy"].ravel()}  # in J, of the whole lattice
+    return pd.DataFrame(columns | {"start": np.where(chain < ordered, "ordered", "random")})
+
+
+# Less sure than 9 : 1 is undecided.
+_UNDECIDED = np.log(9)
+
+
+def dip(outputs: pd.DataFrame, temperature: float | None = None) -> Estimate:
+    """How often the network is undecided, over the lower of the two peaks of its log odds: far below 1 where phases coexist.
+
+    Of the table of `potts_outputs`, reweighted to another `temperature` (J) if one is given. The density of the log odds is
+    taken in bins as wide as the undecided one; the error is by jackknife over chains. At a second-order transition, what a
+    network makes of blocks does not depend on the size, and neither does the dip; at one of first order it deepens
+    exponentially with the interface (Lee and Kosterlitz 1990, 10.1103/PhysRevLett.65.137).
+    """
+    before = 1 / outputs["temperature"].iloc[0]
+    exponent = (before - (before if temperature is None else 1 / temperature)) * outputs["energy"]
+    weight = np.exp(exponent - exponent.max())
+    bins = np.rint(outputs["log_odds"] / (2 * _UNDECIDED)).astype(int)
+    table = weight.groupby([outputs["chain"], bins]).sum().unstack(fill_value=0.0)
+
+    def ratio(counts: pd.Series) -> float:
+        return counts.get(0, 0.0) / min(counts[counts.index < 0].max(), counts[counts.index > 0].max())
+
+    left_out = np.array([ratio(table.drop(index=chain).sum()) for chain in table.index])
+    return Estimate(ratio(table.sum()), float(np.sqrt((len(table) - 1) * left_out.var())))
+
+
+def halves_apart(outputs: pd.DataFrame) -> Estimate:
+    """Mean log odds of the chains that started ordered less that of those that started at random: 0 in equilibrium."""
+    halves = outputs.groupby(["start", "chain"])["log_odds"].mean().groupby("start")
+    means, errors = halves.mean(), halves.sem()
+    return Estimate(float(means["ordered"] - means["random"]), float(np.hypot(*errors)))
+
+
+def order_of_transition(
+    subject: Subject, sides: Sequence[int] = (12, 20), samples: int = 800, seed: int = 0, progress=None, **options
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All outputs of a network trained on the subject's blocks, and a row for each side: size, dip, error, apart.
+
+    `apart` is the distance of the two halves of the chains in their error. options: those of `potts_outputs`.
+    """
+    network = train_on_blocks(subject, seed=seed)
+    tables, rows = [], []
+    for side in sides:
+        tables.append(potts_outputs(network, subject, side, samples, seed=spawn(seed, "side", side), **options))
+        depth, apart = dip(tables[-1]), halves_apart(tables[-1])
+        rows.append({"size": side, "dip": depth.mean, "error": depth.error, "apart": apart.mean / apart.error})
+        if progress is not None:
+            progress(len(rows), len(sides))
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(rows)
