@@ -1,8 +1,9 @@
 """Lecture 03, phases: its sizes, and the live lattice on which a network learns to see the transition."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,17 +27,19 @@ from mlphys.lab import (
     markers,
     theme,
 )
+from mlphys.lab.measurement import minus, with_error
 from mlphys.lectures.phases_exercises import exercises
 from mlphys.lectures.sizes import choose
 from mlphys.random import generator
 
 if TYPE_CHECKING:
     import torch
+    from pandas import DataFrame
 
     from mlphys.stats import Estimate
     from mlphys.train import Step
 
-__all__ = ["CRITICAL_TEMPERATURE", "MODELS", "Lesson", "app", "exercises", "sizes"]
+__all__ = ["CRITICAL_TEMPERATURE", "MODELS", "Lesson", "app", "exercises", "sizes", "with_errors"]
 
 CRITICAL_TEMPERATURE = float(SQUARE_CRITICAL_TEMPERATURE)
 
@@ -45,14 +48,45 @@ CRITICAL_TEMPERATURE = float(SQUARE_CRITICAL_TEMPERATURE)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `lesson_samples`, of each chain, and `lesson_steps` belong to the training in the app.
+    `lesson_*` belong to the training in the app (samples are of each chain), `side`, `samples` and `steps` to what is built
+    by hand, `block_*` and `potts_*` to critical temperatures, `first_order_*` to distributions of outputs, `accuracy_*` to
+    the table of accuracies, `methods_*` to that of all methods, `percolation_*` to percolation.
     """
 
     lesson_samples: int
     lesson_steps: int
+    side: int
+    samples: int
+    steps: int
+    block_sides: tuple[int, ...]
+    block_samples: int
+    block_steps: int
+    potts_sides: tuple[int, ...]
+    potts_samples: int
+    first_order_samples: int
+    accuracy_sides: tuple[int, ...]
+    accuracy_samples: int
+    accuracy_chains: int
+    accuracy_steps: int
+    methods_side: int
+    methods_samples: int
+    methods_steps: int
+    percolation_sides: tuple[int, ...]
+    percolation_samples: int
+    percolation_steps: int
 
 
-_SIZES = {"ci": Sizes(4, 60), "lecture": Sizes(10, 3000), "full": Sizes(40, 20000)}
+_SIZES = {
+    "ci": Sizes(4, 60, 16, 10, 200, (20, 36), 20, 300, (20, 36), 10, 20, (10, 20), 10, 10, 150, 10, 10, 150, (32,), 10, 100),
+    "lecture": Sizes(
+        10, 3000, 20, 40, 600, (20, 36, 60), 60, 800, (20, 36), 40, 100, (10, 20, 30, 40), 30, 20, 600, 16, 20, 500,
+        (32, 64), 40, 300,
+    ),
+    "full": Sizes(
+        40, 20000, 40, 200, 3000, (20, 36, 60), 300, 1500, (20, 36, 60), 200, 1000, (10, 20, 30, 40), 200, 40, 3000, 24, 100,
+        3000, (32, 64), 400, 3000,
+    ),
+}
 
 
 def sizes(name: str | None = None) -> Sizes:
@@ -69,20 +103,12 @@ class Magnet:
     critical: float
     sampler: Callable[[Any], Any]
 
-    @property
-    def palette(self) -> tuple[str, ...]:
-        return COLOURS[: self.states]
-
 
 MODELS: Mapping[str, Magnet] = {
-    "Ising": Magnet(lambda lattice: mp.Ising(lattice), 2, CRITICAL_TEMPERATURE, lambda model: mp.SwendsenWang(model)),
-    "Potts, q = 3": Magnet(
-        lambda lattice: mp.Potts(lattice, 3), 3, potts_transition(3).temperature, lambda model: mp.Wolff(model)
-    ),
+    "Ising": Magnet(mp.Ising, 2, CRITICAL_TEMPERATURE, mp.SwendsenWang),
+    "Potts, q = 3": Magnet(partial(mp.Potts, q=3), 3, potts_transition(3).temperature, mp.Wolff),
     # A cluster that draws one of ten colours mostly keeps out of the others: a local update forgets sooner.
-    "Potts, q = 10": Magnet(
-        lambda lattice: mp.Potts(lattice, 10), 10, potts_transition(10).temperature, lambda model: mp.HeatBath(model)
-    ),
+    "Potts, q = 10": Magnet(partial(mp.Potts, q=10), 10, potts_transition(10).temperature, mp.HeatBath),
 }
 NETWORKS = ("logistic regression", "perceptron", "convolutions")
 JUDGES = {"network": "the network", "cut": "a cut in |m|", "optimum": "the optimum"}
@@ -101,15 +127,7 @@ class Lesson:
     CHAINS, SHARES = 8, (0.75, 0.25)
 
     def __init__(
-        self,
-        name: str,
-        side: int,
-        network: str,
-        boundary: float,
-        window: float,
-        shuffled: bool,
-        samples: int,
-        steps: int,
+        self, name: str, side: int, network: str, boundary: float, window: float, shuffled: bool, samples: int, steps: int,
         seed: int = 1,
     ):
         self.magnet, self.side, self.name = MODELS[name], side, network
@@ -248,7 +266,9 @@ def app(size: str | None = None) -> App:
 
     def learnt() -> "dict[str, Estimate]":
         right = lesson.examine()
-        readouts.update(training=f"{len(training.losses)} steps", **{f"{name}_right": value for name, value in right.items()})
+        readouts.update(
+            training=f"{len(training.losses)} steps", **{f"{name}_right": value for name, value in right.items()}
+        )
         plot(player.simulation)
         tell(player.simulation)
         return {"accuracy on unseen configurations": right["network"]}
@@ -267,8 +287,7 @@ def app(size: str | None = None) -> App:
             chosen.lesson_steps,
         )
         readouts.update(training="press run", **dict.fromkeys(labels))
-        # In a thread of its own: a reset waits for the configurations that are being drawn.
-        threading.Thread(target=training.reset, daemon=True).start()
+        training.reset()
 
     training = TrainingPlayer(begin, learnt, y="loss, accuracy", label="the training")
     enrol()
@@ -298,3 +317,18 @@ def _verdict(probability: float | None) -> str | None:
     if probability is None:
         return None
     return f"cold, {probability:.0%}" if probability >= 0.5 else f"hot, {1 - probability:.0%}"
+
+
+def with_errors(table: "DataFrame") -> "DataFrame":
+    """A table to be read: each column called error, or …_error, is joined with the column before it, as 0.934(5).
+
+    >>> import pandas as pd
+    >>> with_errors(pd.DataFrame({"side": [10], "accuracy": [0.8341], "error": [0.0052]})).accuracy.tolist()
+    ['0.834(5)']
+    """
+    shown = table.copy()
+    for value, error in pairwise(table.columns):
+        if error.endswith("error"):
+            shown[value] = [minus(with_error(*pair)) for pair in zip(table[value], table[error], strict=True)]
+            del shown[error]
+    return shown
