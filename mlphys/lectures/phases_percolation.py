@@ -82,7 +82,7 @@ def _answers(side: int, samples: int, steps: int, seed: int) -> pd.DataFrame:
     )
     truth = _spans(held_out)[:, None]
     likely = conditional_mean(train, density, _spans(train)[:, None])
-    answers: dict[str, Callable[[Any], np.ndarray]] = {"density": lambda x: likely(x)[:, 0] > 0.5}
+    answers: dict[str, Callable[[Any], np.ndarray]] = {"density": lambda x: np.asarray(likely(x))[:, 0] > 0.5}
     for name, network in (
         ("convolutions", nets.ConvolutionalNetwork(lattice, seed=seed)),
         ("perceptron", nets.MultilayerPerceptron(lattice, seed=seed)),
