@@ -23,9 +23,9 @@ class Header(anywidget.AnyWidget):
 class App(ipywidgets.VBox):
     """Widgets laid out for a hall's projector (1280 × 720), a notebook's narrower column and a phone alike.
 
-    Arguments: title; question, the one sentence that the app answers; views (left), plots (right), controls, player and
-    readouts (below), each optional; also, further widgets under the rest.
-    Inside the app space runs and stops the player, s steps it, r resets it. `close` stops its thread.
+    Arguments: title; question, the one sentence that the app answers; views (left), plots (right), player, one or
+    several, readouts and controls (below), each optional.
+    Inside the app space runs and stops the first player, s steps it, r resets it. `close` stops the threads of all.
 
     >>> App("Ising model", "When does the magnet melt?").close()
     """
@@ -38,26 +38,23 @@ class App(ipywidgets.VBox):
         views: Sequence[ipywidgets.Widget] = (),
         plots: Sequence[ipywidgets.Widget] = (),
         controls: ipywidgets.Widget | Sequence[ipywidgets.Widget] | None = None,
-        player: Player | None = None,
+        player: Player | Sequence[Player] | None = None,
         readouts: ipywidgets.Widget | None = None,
-        also: Sequence[ipywidgets.Widget] = (),
     ):
-        self.player = player
+        players = [] if player is None else [player] if isinstance(player, Player) else list(player)
+        self.player = players[0] if players else None
         knobs = [] if controls is None else [controls] if isinstance(controls, ipywidgets.Widget) else list(controls)
         sections = [
             _box("head", [Header(title=title, question=question)]),
             _box("stage", [box for box in (_box("views", views), _box("plots", plots)) if box.children]),
-            _box("desk", [part for part in (player, readouts) if part is not None]),
+            _box("desk", [*players, *([] if readouts is None else [readouts])]),
             _box("knobs", knobs),
-            _box("also", also),
         ]
         super().__init__([section for section in sections if section.children])
         self.add_class("mlphys-app")
 
     def close(self) -> None:
-        """Stop the player's thread and close every widget of the app."""
-        if self.player is not None:
-            self.player.stop()
+        """Stop the players' threads and close every widget of the app."""
         for part in _inside(self):
             part.close()
         super().close()

@@ -881,6 +881,15 @@ class TestApp:
         assert not player._thread.is_alive()
         app.close()
 
+    def test_of_several_players_the_first_is_the_apps_and_closing_ends_all(self):
+        players = [Player(lambda: None), TrainingPlayer(lambda: training(10**6, 0.001))]
+        app = App("Title", player=players, plots=[players[1].plot])
+        assert app.player is players[0]
+        for player in players:
+            player.start()
+        app.close()
+        assert not any(player._thread.is_alive() for player in players)
+
 
 def test_a_published_value_is_not_called_exact():
     from mlphys.lab import measured
