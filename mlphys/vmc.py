@@ -101,10 +101,11 @@ def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentu
 def draw(sampler: Metropolis, state: State, rows: int, sweeps: int = 1) -> tuple[torch.Tensor, float]:
     """States `(rows · chains, n_sites)`, `sweeps` sweeps apart, and the share of accepted proposals."""
     x, acceptance = [], 0.0
-    for _ in range(rows):
-        info = sampler.step(state, sweeps)
-        acceptance += float(np.mean(np.asarray(info.acceptance)))
-        x.append(state.x.clone())
+    with sampler.hamiltonian.frozen():
+        for _ in range(rows):
+            info = sampler.step(state, sweeps)
+            acceptance += float(np.mean(np.asarray(info.acceptance)))
+            x.append(state.x.clone())
     return torch.cat(x), acceptance / rows
 
 
@@ -114,7 +115,7 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
     It minimises |O change − (local − mean)|² / batch + shift · |change − near|², O the centred log derivatives: with
     near = 0, (S + shift)⁻¹ F with their covariance S and the force F. Both values of `space` give the same.
     """
-    from scipy.linalg import solve
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
     n, error = len(local), local - local.mean()
     if near.ndim:
@@ -124,7 +125,11 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
     metric = (tangent.overlaps() if space == "samples" else tangent.covariance()) / n
     metric[np.diag_indices(len(metric))] += shift
     right = error / n if space == "samples" else tangent.pull_back(error / n)
-    found = solve(metric, right, assume_a="pos", overwrite_a=True, check_finite=False)
+    try:
+        factor = cho_factor(metric, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        raise Diverged(f"the metric is not positive with shift={shift:g}: raise it, or lower the rate") from None
+    found = cho_solve(factor, right, overwrite_b=True, check_finite=False)
     return near + (tangent.pull_back(found) if space == "samples" else found)
 
 

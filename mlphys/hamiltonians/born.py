@@ -1,5 +1,7 @@
 """The distribution |ψ|² of a wave function, as a classical model: every sampler and every tool of chains works on it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ class Born(Hamiltonian):
 
     def __init__(self, psi: Any, hamiltonian: QuantumSpins):
         self.psi, self.hamiltonian, self.lattice = psi, hamiltonian, hamiltonian.lattice
+        self._frozen: tuple | None = None
         self.observables = {"energy": lambda x: self.energy(x) / self.lattice.n_sites, "magnetisation": self.magnetisation}
 
     def energy(self, x):
@@ -66,8 +69,17 @@ class Born(Hamiltonian):
             raise ValueError(f"start has shape {tuple(x.shape)}: allowed are ±1 for each of {chains} chains")
         return x.to(torch.int8)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, ψ may not change: what its kernel needs is made once, not for every sweep."""
+        self._frozen = self.kernel("metropolis")
+        try:
+            yield
+        finally:
+            self._frozen = None
+
     def kernel(self, rule: str):
-        return self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, (self.hamiltonian.flips,))
+        return self._frozen or self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, (self.hamiltonian.flips,))
 
     def _sweeps(self, x, flips, betas, chains, seed, first_sweep, sweeps):
         """Metropolis for every network: one proposal for all chains at once."""

@@ -91,3 +91,24 @@ def local_energies(x, t, flips, elements, visible, cosh, sinh, energies):
                 if _acts(x[row], flips, term):
                     sign = x[row, flips[term, 0]]
                     energies[row] += elements[term] * _ratio(cosh, sinh, visible, term, sign, t[row])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def centred_overlaps(visible, hidden):
+    """O O† of O = (σ, t, σ t) about its mean, from σσᵀ and tt†: lower triangles in Fortran order, the first overwritten."""
+    n = len(visible)
+    rows = np.zeros(n, visible.dtype)
+    for j in range(n):
+        a, b = visible[:, j], hidden[:, j]
+        for i in range(j, n):
+            a[i] += b[i] + a[i] * b[i]
+            rows[i] += a[i]
+        for i in range(j + 1, n):
+            rows[j] += a[i]
+    rows /= n
+    mean = rows.mean()
+    for j in range(n):
+        a, own = visible[:, j], rows[j] - mean
+        for i in range(j, n):
+            a[i] -= rows[i] + own
+    return visible

@@ -141,14 +141,13 @@ class RBMTangent(Tangent):
         return torch.from_numpy(derivatives - derivatives.mean(0))
 
     def overlaps(self):
-        visible, hidden = self.spins @ self.spins.T, self.hidden @ self.hidden.conj().T
-        overlaps = visible * hidden
-        overlaps += visible
-        overlaps += hidden
-        rows = overlaps.mean(1)
-        overlaps -= rows[:, None]
-        overlaps -= rows.conj() - rows.mean()
-        return overlaps
+        if np.iscomplexobj(self.hidden):
+            return super().overlaps()
+        from scipy.linalg.blas import dsyrk
+
+        from mlphys.kernels.wavefunction import centred_overlaps
+
+        return centred_overlaps(*(dsyrk(1.0, part.T, trans=1, lower=1) for part in (self.spins, self.hidden)))
 
     def pull_back(self, values):
         values = values - values.mean()

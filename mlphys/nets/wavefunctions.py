@@ -74,7 +74,7 @@ class Tangent:
         return self.centred.shape[1]
 
     def overlaps(self) -> np.ndarray:
-        """O O† `(batch, batch)`."""
+        """O O† `(batch, batch)`, of which only the lower triangle counts."""
         return (self.centred @ self.centred.mH).numpy()
 
     def covariance(self) -> np.ndarray:
