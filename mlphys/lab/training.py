@@ -43,7 +43,7 @@ class TrainingPlayer(Player):
         label: str = "the training",
     ):
         super().__init__(self._frame, rate=25, reset=self._clear, unit="steps/s", label=label)
-        self.plot = Plot(x="step", y=y, label=f"curve of {label}")
+        self.plot = Plot(x="step", y=y, label=f"curve of {label}", axes={"xaxis": {"rangemode": "tozero"}})
         self._begin, self._look = begin, look
         self._clear()
 

@@ -48,6 +48,9 @@ function render({ model, el }) {
     const app = el.closest(".mlphys-app") ?? el;
     const alone = event.target === document.body && document.querySelectorAll('[data-mlphys="player"]').length === 1;
     if (!app.contains(event.target) && !alone) return;
+    // Of several players the one that has the focus, else the first.
+    const player = '[data-mlphys="player"]';
+    if ((event.target.closest(player) ?? app.querySelector(player)) !== group) return;
     if (event.target.closest("select, textarea, input:not([type=range]), [contenteditable=true]")) return;
     const found = actions[event.key.toLowerCase()];
     if (!found || found[0].hidden || event.repeat) return;
