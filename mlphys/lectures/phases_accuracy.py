@@ -34,8 +34,10 @@ def _accuracies(side: int, steps: int, samples: int, chains: int, seed: int) -> 
         "perceptron": nets.MultilayerPerceptron(ising.lattice, even=True, seed=seed),
         "convolutions": nets.ConvolutionalNetwork(ising.lattice, even=True, seed=seed),
     }
-    for network in networks.values():
-        training = phases.supervised(train, network, (CRITICAL, CRITICAL), steps, symmetries=True, seed=seed)
+    for name, network in networks.items():
+        # A convolution knows the symmetries that a perceptron has to be shown.
+        shown = {"symmetries": name == "perceptron", "seed": seed}
+        training = phases.supervised(train, network, (CRITICAL, CRITICAL), steps, **shown)
         for _ in keep_best(training, network, lambda net: phases.cross_entropy(net.probability, validation, CRITICAL).mean):
             pass
     indicators = {"|m| threshold": cut, **{name: net.probability for name, net in networks.items()}, "optimum": best}

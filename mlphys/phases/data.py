@@ -162,6 +162,12 @@ def point_group(lattice: Lattice) -> np.ndarray:
     return matrices[np.array(onto) & (matrices * sides % sides[:, None] == 0).all((1, 2))]
 
 
+@lru_cache
+def _images(lattice: Lattice) -> torch.Tensor:
+    """Coordinates of the sites under each element of the point group, `(dimensions, order, n_sites)`."""
+    return torch.from_numpy(np.einsum("gij,nj->ign", point_group(lattice), lattice.coordinates).astype(np.int32))
+
+
 def augment(x: torch.Tensor, lattice: Lattice, generator: torch.Generator, flip: bool = False) -> torch.Tensor:
     """Each configuration `(batch, [channels,] n_sites)` under a random translation and a random element of the point group.
 
@@ -177,13 +183,13 @@ def augment(x: torch.Tensor, lattice: Lattice, generator: torch.Generator, flip:
     """
     if x.ndim not in (2, 3) or x.shape[-1] != lattice.n_sites:
         raise ValueError(f"x has shape {tuple(x.shape)}: allowed is (batch, [channels,] {lattice.n_sites})")
-    group, sides = torch.from_numpy(point_group(lattice)), torch.tensor(lattice.shape)
-    element = torch.randint(len(group), (len(x),), generator=generator)
-    shift = torch.stack([torch.randint(side, (len(x),), generator=generator) for side in lattice.shape], 1)
-    moved = torch.einsum("bij,nj->bni", group[element], torch.from_numpy(lattice.coordinates)) + shift[:, None]
-    strides = torch.tensor([math.prod(lattice.shape[axis + 1 :]) for axis in range(len(lattice.shape))])
-    sites, each = (moved % sides * strides).sum(2).to(x.device), (len(x), *[1] * (x.ndim - 2), -1)
-    turned = x.gather(-1, sites.view(each).expand(x.shape))
+    images = _images(lattice)
+    element, sites = torch.randint(images.shape[1], (len(x),), generator=generator), torch.zeros(1, dtype=torch.int32)
+    for image, side in zip(images, lattice.shape, strict=True):
+        shift = torch.randint(side, (len(x), 1), generator=generator, dtype=torch.int32)
+        sites = sites * side + (image.index_select(0, element) + shift) % side
+    each = (len(x), *[1] * (x.ndim - 2), -1)
+    turned = x.gather(-1, sites.long().to(x.device).view(each).expand(x.shape))
     if not flip:
         return turned
     sign = 2 * torch.randint(2, (len(x),), generator=generator) - 1

@@ -10,6 +10,7 @@ import torch
 import mlphys
 from mlphys import Ising, Metropolis, SwendsenWang, cubic, nets, phases, square, stats, triangular
 from mlphys.lattices import chain
+from mlphys.lectures.phases_accuracy import accuracy_table
 from mlphys.random import torch_generator
 
 CRITICAL = 2 / np.log(1 + np.sqrt(2))
@@ -267,3 +268,13 @@ def test_network_learns_from_the_outside_and_repeats_itself():
     assert (first.error > 0).all() and first.value.iloc[0] > 0.9 > 0.2 > first.value.iloc[-1]
     with pytest.raises(ValueError, match="exclude"):
         phases.supervised(train, nets.LogisticRegression(square(10)), (2.5, 2.0), 10)
+
+
+def test_table_of_accuracies():
+    table = accuracy_table([6, 8], steps=100, samples=20, chains=10)
+    assert table.groupby("side", sort=False).indicator.agg(list).to_dict() == {
+        side: ["|m| threshold", "perceptron", "convolutions", "optimum"] for side in (6, 8)
+    }
+    assert (table.over_optimum < 3 * table.over_optimum_error + 1e-12).all() and (table.error > 0).all()
+    assert (table.accuracy - table.over_optimum).groupby(table.side).std().max() < 1e-12
+    assert table[table.side == 6].equals(accuracy_table([6], steps=100, samples=20, chains=10))
