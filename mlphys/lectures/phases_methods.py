@@ -27,7 +27,8 @@ METHODS = 7
 class Reading:
     """What a method says of the test samples, what its rival says, and how a temperature is read off either.
 
-    own, best: values `(samples, k)`, whose means at each temperature `locate` reads, as in `phases.bootstrap`.
+    own: values `(trainings, samples, k)`, best: `(samples, k)`, whose means at each temperature `locate` reads, as in
+    `phases.bootstrap`. What a method says in the end is the mean over its trainings.
     """
 
     method: str
@@ -38,45 +39,49 @@ class Reading:
 
     def row(self, test: "Dataset") -> dict[str, Any]:
         """Both temperatures, and their difference, in which the noise that they share drops out."""
-        columns = self.own.shape[1]
+        bootstrap, said, columns = mp.phases.bootstrap, self.own.mean(0), self.best.shape[1]
 
         def apart(temperature: np.ndarray, means: np.ndarray) -> float:
             return self.locate(temperature, means[:, :columns]) - self.locate(temperature, means[:, columns:])
 
-        found = mp.phases.bootstrap(self.locate, self.own, test), mp.phases.bootstrap(self.locate, self.best, test)
-        gap = mp.phases.bootstrap(apart, np.hstack([self.own, self.best]), test)
-        named = zip(("temperature", "rival_temperature", "difference"), (*found, gap), strict=True)
-        numbers = {key: value for name, each in named for key, value in ((name, each.mean), (f"{name}_error", each.error))}
-        return {"method": self.method, "rival": self.rival, **numbers}
+        own, best = bootstrap(self.locate, said, test), bootstrap(self.locate, self.best, test)
+        gap = bootstrap(apart, np.hstack([said, self.best]), test)
+        each = [bootstrap(self.locate, values, test, replicas=2).mean for values in self.own]
+        training = np.std(each, ddof=1) / len(each) ** 0.5 if len(each) > 1 else 0.0
+        return {
+            "method": self.method, "temperature": own.mean, "error": np.hypot(own.error, training),
+            "training_error": training, "rival": self.rival, "rival_temperature": best.mean, "rival_error": best.error,
+            "difference": gap.mean, "difference_error": np.hypot(gap.error, training),
+        }
 
     def curve(self, test: "Dataset") -> pd.DataFrame:
         """Means against temperature, or against the guess where there are several columns: value, error, rival's value."""
-        methods = mp.phases.methods
-        if self.own.shape[1] == 1:
-            table, best = (methods.by_temperature(values[:, 0], test) for values in (self.own, self.best))
+        methods, own = mp.phases.methods, self.own.mean(0)
+        if own.shape[1] == 1:
+            table, best = (methods.by_temperature(values[:, 0], test) for values in (own, self.best))
             table["rival"] = best.value
         else:
-            own = [methods.pooled(column, test) for column in self.own.T]
-            value, error = [each.mean for each in own], [each.error for each in own]
+            means = [methods.pooled(column, test) for column in own.T]
+            value, error = [each.mean for each in means], [each.error for each in means]
             table = pd.DataFrame({"temperature": GUESSES, "value": value, "error": error, "rival": self.best.mean(0)})
         return table.assign(method=self.method)[["method", "temperature", "value", "error", "rival"]]
 
 
 def methods_table(
-    side: int, samples: int, steps: int, chains: int = 32, seed: int = 1, progress=None
+    side: int, samples: int, steps: int, chains: int = 32, trainings: int = 3, seed: int = 1, progress=None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Where each method sees the transition of one Ising lattice (J), and the curves it reads this off: two tables.
 
-    A row for each method: its temperature, that of the rival on the same samples, which are the energy histograms that no
-    method beats or plain |m|, their difference, and errors by bootstrap over chains, not over trainings. Of `chains` at each
-    of TEMPERATURES, with `samples` configurations each, half are learnt from, half are measured; networks train for `steps`
-    steps. The curves: method, temperature (the guess, for confusion), value, error, rival. `progress(done, total)` is called
-    after each method.
+    A row for each method: its temperature, that of its rival on the same samples, which are the energy histograms that no
+    method beats or plain |m|, and their difference. Errors are those of the chains that are measured, by bootstrap, and of
+    `trainings` of each network for `steps` steps, by their scatter. Of `chains` at each of TEMPERATURES, with `samples`
+    configurations each, half are learnt from, half are measured. The curves: method, temperature (for confusion, the guess),
+    value, error, rival. `progress(done, total)` is called after each method.
     """
     data = mp.phases.sample(mp.Ising(mp.square(side)), TEMPERATURES, samples, chains, seed)
     train, test = mp.phases.split(data, (0.5, 0.5), seed)
     rows, curves = [], []
-    for reading in readings(train, test, steps, seed):
+    for reading in readings(train, test, steps, trainings, seed):
         rows.append(reading.row(test))
         curves.append(reading.curve(test))
         if progress is not None:
@@ -84,54 +89,67 @@ def methods_table(
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
 
 
-def readings(train: "Dataset", test: "Dataset", steps: int, seed: int) -> Iterator[Reading]:
+def readings(train: "Dataset", test: "Dataset", steps: int, trainings: int = 3, seed: int = 1) -> Iterator[Reading]:
     """The methods one after the other."""
     phases, nets, outputs = mp.phases, mp.nets, mp.phases.methods.outputs
     model, middle, histograms = mp.Ising(train.lattice), sum(WINDOW) / 2, "energy histograms"
     outside = train.where((train.temperature < WINDOW[0]) | (train.temperature > WINDOW[1]))
-    convolutions = partial(nets.ConvolutionalNetwork, train.lattice, even=True, seed=seed)
+
+    def trained(make: Callable, method: Callable, read: Callable, **options) -> np.ndarray:
+        """What networks say after a method has trained them, `(trainings, samples, k)`."""
+        said = []
+        for each in range(seed, seed + trainings):
+            network = make(seed=each)
+            for _ in method(network=network, steps=steps, seed=each, **options):
+                pass
+            said.append(read(network))
+        return np.stack(said)
 
     def order(x):
         return model.magnetisation(x).abs()
 
-    phase = partial(Reading, best=outputs(phases.optimal(outside, model.energy, [middle]), test), locate=half)
-    yield phase("|m| threshold", histograms, outputs(phases.threshold(outside, order, [middle]), test))
+    convolutions = partial(nets.ConvolutionalNetwork, train.lattice, even=True)
+    best = outputs(phases.optimal(outside, model.energy, [middle]), test)
+    phase = partial(Reading, rival=histograms, best=best, locate=half)
+    yield phase("|m| threshold", own=outputs(phases.threshold(outside, order, [middle]), test)[None])
 
-    network = convolutions()
-    _finish(phases.supervised(train, network, WINDOW, steps, seed=seed))
-    yield phase("supervised", histograms, outputs(network.probability, test))
+    method = partial(phases.supervised, train, exclude=WINDOW)
+    yield phase("supervised", own=trained(convolutions, method, lambda network: outputs(network.probability, test)))
 
     shown, measured = _diagrams(outside, test)
-    network = nets.LogisticRegression(mp.chain(shown.x.shape[1]), seed=seed)
-    _finish(phases.supervised(shown, network, WINDOW, steps, rate=0.01, seed=seed))
-    yield phase("persistent homology", histograms, outputs(network.probability, measured))
+    logistic = partial(nets.LogisticRegression, mp.chain(shown.x.shape[1]))
+    method = partial(phases.supervised, shown, exclude=WINDOW, rate=0.01)
+    yield phase("persistent homology", own=trained(logistic, method, lambda network: outputs(network.probability, measured)))
 
-    network = convolutions(outputs=len(GUESSES))
-    _finish(phases.confusion(train, network, GUESSES, steps, seed=seed))
-    best = phases.optimal(train, model.energy, GUESSES)
-    own, rival = (phases.methods.hits(each, test, GUESSES) for each in (network.probability, best))
-    yield Reading("confusion", histograms, own, rival, least_confused)
+    def right(indicator) -> np.ndarray:
+        return phases.methods.hits(indicator, test, GUESSES)
+
+    make, method = partial(convolutions, outputs=len(GUESSES)), partial(phases.confusion, train, guesses=GUESSES)
+    own = trained(make, method, lambda network: right(network.probability))
+    best = right(phases.optimal(train, model.energy, GUESSES))
+    yield Reading("confusion", histograms, own, best, least_confused)
 
     energy = model.energy(test.x)
 
     def change(indicator) -> np.ndarray:
         return phases.regression.fluctuation(indicator, test, energy)[:, None]
 
-    network = convolutions()
-    _finish(phases.prediction(train, network, steps, seed=seed))
-    own, rival = change(phases.predicted(network, train)), change(phases.optimal_prediction(train, model.energy))
-    yield Reading("prediction", histograms, own, rival, fastest)
+    best = change(phases.optimal_prediction(train, model.energy))
+    own = trained(convolutions, partial(phases.prediction, train), lambda network: change(phases.predicted(network, train)))
+    yield Reading("prediction", histograms, own, best, fastest)
 
     disorder = change(lambda x: 1 - order(x))
-    components = phases.principal_components(train, k=1)
-    scale = train.lattice.n_sites**-0.5
-    yield Reading("principal component", "|m|", change(lambda x: 1 - scale * components.project(x).abs()), disorder, fastest)
+    components, unit = phases.principal_components(train, k=1), train.lattice.n_sites**-0.5
+    own = change(lambda x: 1 - unit * components.project(x).abs())[None]
+    yield Reading("principal component", "|m|", own, disorder, fastest)
 
-    autoencoder = nets.VariationalAutoencoder(train.lattice, seed=seed)
-    _finish(phases.autoencode(train, autoencoder, steps, seed=seed))
-    # The latent number has no unit: it takes that of m.
-    unit = order(train.x).mean() / autoencoder.encode(train.x).abs().mean()
-    yield Reading("autoencoder", "|m|", change(lambda x: 1 - unit * autoencoder.encode(x).abs()), disorder, fastest)
+    def latent(network) -> np.ndarray:
+        # The latent number has no unit: it takes that of m.
+        unit = order(train.x).mean() / network.encode(train.x).abs().mean()
+        return change(lambda x: 1 - unit * network.encode(x).abs())
+
+    make = partial(nets.VariationalAutoencoder, train.lattice)
+    yield Reading("autoencoder", "|m|", trained(make, partial(phases.autoencode, train), latent), disorder, fastest)
 
 
 def half(temperature: np.ndarray, means: np.ndarray) -> float:
@@ -151,11 +169,6 @@ def least_confused(temperature: np.ndarray, means: np.ndarray) -> float:
     left, right = int(np.argmin(accuracy[:middle])), middle + int(np.argmin(accuracy[middle:]))
     inner = accuracy[left : right + 1]
     return mp.phases.summit(np.array(GUESSES[left : right + 1]), inner - max(inner[0], inner[-1]))
-
-
-def _finish(training) -> None:
-    for _ in training:
-        pass
 
 
 def _diagrams(train: "Dataset", test: "Dataset") -> "tuple[Dataset, Dataset]":
