@@ -186,7 +186,7 @@ def coexistence(q: int, side: int) -> float:
 def potts_outputs(
     network: "Classifier", subject: Subject, side: int, samples: int = 800, thin: int = 20, chains: int = 16, seed: int = 0
 ) -> pd.DataFrame:
-    """What a network of `train_on_blocks` says where phases coexist: columns size, temperature, log_odds, chain, energy, start.
+    """What a network of `train_on_blocks` says where phases coexist: size, temperature, log_odds, chain, energy, start.
 
     Heat bath, `samples` from each chain, `thin` sweeps apart. Half of the chains start ordered and half at random, so that
     a phase that nobody leaves shows: the halves would disagree.
