@@ -29,7 +29,7 @@ TEMPERATURES = tuple(np.linspace(0.5, 1.5, 21).round(2))
 
 
 def spins(
-    model: mp.XY | mp.Clock, temperatures: Sequence[float], samples: int, chains: int = 16, seed: int = 1
+    model: mp.XY | mp.Clock, temperatures: Iterable[float], samples: int, chains: int = 16, seed: int = 1, pilot: int = 800
 ) -> "Dataset":
     """Angles `(samples, n_sites)` of the XY or a clock model, `samples` from each of `chains` chains at every temperature.
 
@@ -40,8 +40,9 @@ def spins(
 
     q = getattr(model, "q", None)
     sampler = mp.Overrelaxation(model) if q is None else mp.SwendsenWang(model)
-    seen = ("m2", "vortex_density")
-    data = phases.sample(sampler, temperatures, samples, chains, seed, correlation=0.1, pilot=600, observables=seen)
+    data = phases.sample(
+        sampler, list(temperatures), samples, chains, seed, correlation=0.2, pilot=pilot, observables=("m2",)
+    )
     return data.map(lambda x: x.float() * (1 if q is None else 2 * np.pi / q))
 
 
@@ -136,6 +137,67 @@ def windows(
     return pd.DataFrame(rows, columns=["size", "low", "high", "temperature", "error"])
 
 
+def block_curves(
+    datasets: Sequence["Dataset"], window: tuple[float, float], steps: int, q: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """What one network makes of the same blocks on lattices of several sides: columns size, temperature, value, error.
+
+    datasets: angles of `spins`, one for each side; the network learns from half the chains of the first, which are left out
+    of its curve, and `window` (J) is left out of the training. It is shown the vortices of `in_blocks` spins, and its value
+    is what they take from the log odds; or, given q, how well blocks keep to the q hours of a clock, cos qφ, and its value
+    is half of what the log odds change by when all turn by half an hour. Either vanishes where vortices, or hours, do not
+    matter on large scales: the curves cross near the transition, whatever the window.
+    """
+    import torch
+
+    from mlphys import nets, phases
+
+    def see(dataset: "Dataset") -> "Dataset":
+        blocks = in_blocks(dataset)
+        return vortex_map(blocks) if q is None else blocks.map(lambda x: (q * x).cos())
+
+    def value(x: "torch.Tensor") -> "torch.Tensor":
+        if q is None:
+            return network.evaluate(torch.zeros_like(x[:1])) - network.evaluate(x)
+        return (network.evaluate(x) - network.evaluate(-x)) / 2
+
+    first, *others = datasets
+    train, test = phases.split(see(first), (0.5, 0.5), seed)
+    network = nets.ConvolutionalNetwork(train.lattice, even=q is None, seed=seed)
+    for _ in phases.supervised(train, network, window, steps, batch=64, rate=5e-3, seed=seed):
+        pass
+    curves = [phases.curve(value, each) for each in (test, *map(see, others))]
+    return pd.concat([curve.assign(size=data.size) for curve, data in zip(curves, datasets, strict=True)], ignore_index=True)
+
+
+def scaling_of_vortices(table: pd.DataFrame, power: int = 2) -> tuple[Estimate, float]:
+    """The transition temperature (J) from `block_curves`, and χ² per degree of freedom of the scaling that it rests on.
+
+    At a Kosterlitz–Thouless transition the fugacity of vortices falls as 1/ln(L/a), and about it value · ln(L/a)^power is
+    one function of (T − Tc) ln(L/a)² for all sides: `power` is 2 for vortices, which come in pairs, and 1 for hours. Its
+    logarithm is taken to be a cubic, the core a to lie between 1/4 and 4 sites; the Estimate is over all Tc and a, by their
+    likelihood, with errors enlarged where χ² exceeds its degrees of freedom. Points within two errors of 0 are left out.
+    Source: Kosterlitz 1974 (10.1088/0022-3719/7/6/005).
+    """
+    table = table[table["value"] > 2 * table["error"]]
+    temperature, size = table["temperature"].to_numpy(), table["size"].to_numpy()
+    relative = (table["error"] / table["value"]).to_numpy()
+    critical, cores = np.linspace(temperature.min() - 0.1, temperature.max() + 0.1, 201), np.geomspace(0.25, 4, 17)
+    chi2 = np.empty((len(cores), len(critical)))
+    for row, core in zip(chi2, cores, strict=True):
+        log_size = np.log(size / core)
+        height = (np.log(table["value"].to_numpy()) + power * np.log(log_size)) / relative
+        for k, guess in enumerate(critical):
+            x = (temperature - guess) * log_size**2
+            design = np.vander(x / np.abs(x).max(), 4) / relative[:, None]
+            coefficients = np.linalg.lstsq(design, height)[0]
+            row[k] = np.sum((height - design @ coefficients) ** 2)
+    per_freedom = chi2.min() / max(1, len(table) - 6)
+    weight = np.exp(-0.5 * (chi2 - chi2.min()) / max(1.0, per_freedom)).sum(0)
+    mean = np.average(critical, weights=weight)
+    return Estimate(float(mean), float(np.average((critical - mean) ** 2, weights=weight) ** 0.5)), float(per_freedom)
+
+
 def spin_waves(side: int, stiffness: Iterable[float], samples: int, seed: int = 0) -> "Dataset":
     """Independent configurations of spin waves without vortices, exp(−K/2 Σ (θ − θ')²): exact, no Markov chain.
 
@@ -213,15 +275,71 @@ class StiffnessNetwork:
         return np.log(table["temperature"].to_numpy()), table["value"].to_numpy(), table["error"].to_numpy()
 
 
-def dual(table: pd.DataFrame, q: int) -> pd.DataFrame:
-    """Stiffness of the dual spins of a q-state clock: K' = (q/2π)²/K, in the columns of a table of stiffness.
+def stiffness_of(
+    model: mp.XY | mp.Clock, temperatures: Sequence[float], samples: int, chains: int = 8, seed: int = 1
+) -> pd.DataFrame:
+    """The yardstick: the helicity modulus of any of the models itself, in a table of stiffness. Raises ChainTooShort."""
+    sampler = mp.SwendsenWang(model) if hasattr(model, "q") else mp.Overrelaxation(model)
+    each = np.repeat(temperatures, chains)
+    run = mp.run(sampler, samples, each, len(each), seed, thin=4, observe=("helicity_modulus",))
+    found = [run.estimate("helicity_modulus", temperature) for temperature in temperatures]
+    columns = {"L": max(model.lattice.shape), "temperature": temperatures}
+    return pd.DataFrame(
+        columns | {"helicity_modulus": [e.mean for e in found], "helicity_modulus_error": [e.error for e in found]}
+    )
 
-    At the lower transition T1 the hours of the clock begin to matter: vortices of the dual spins unbind, and K' = 2/π.
-    The table has 1/T in place of T, since the dual of hot is cold. Source: José, Kadanoff, Kirkpatrick, Nelson 1977
-    (10.1103/PhysRevB.16.1217).
+
+def what_it_learnt(model: mp.XY, samples: int, steps: int, window=(0.7, 1.1), chains: int = 16, seed: int = 1):
+    """What the raw-angle network and the vortex-map network follow, and whether tricks fool them: two tables.
+
+    First `attribution` for both: columns network, quantity, correlation of the log odds at fixed temperature with |m|, the
+    vortex density and the energy, error; partial, what is left with the others held fixed, partial_error. Then the mean
+    output on cold spins before and after `TRICKS` that spare vortices but not |m|, or |m| but not vortices: columns trick,
+    abs_magnetisation, vortices on a lattice, and for each network its output and error.
     """
-    stiffness = (q / (2 * np.pi)) ** 2 * table["temperature"] / table["helicity_modulus"]
-    relative = table["helicity_modulus_error"] / table["helicity_modulus"]
-    inverse = 1 / table["temperature"]
-    columns = {"temperature": inverse, "helicity_modulus": stiffness * inverse}
-    return table.assign(**columns, helicity_modulus_error=stiffness * inverse * relative)
+    import torch
+
+    from mlphys import phases
+    from mlphys.lectures.vortices import TRICKS
+
+    data = spins(model, TEMPERATURES, samples, chains, seed)
+    train, test = phases.split(data, (0.5, 0.5), seed)
+    shown = {"raw angles": raw_angles, "vortex map": vortex_map}
+    networks = {name: trained(see(train), window, steps, seed) for name, see in shown.items()}
+    quantities = {name: model.observables[name](test.x) for name in ("abs_magnetisation", "vortex_density", "energy")}
+    followed = [
+        phases.attribution(network, shown[name](test), quantities).assign(network=name) for name, network in networks.items()
+    ]
+
+    cold, side = test.where(test.temperature < window[0]), test.size
+    rows = []
+    for trick, change in TRICKS.items():
+        changed = np.stack([change(x.reshape(side, side)) for x in cold.x.double().numpy()]).reshape(len(cold), -1)
+        fooled = cold.map(lambda x, changed=changed: torch.from_numpy(changed).float())
+        row = {"trick": trick, "abs_magnetisation": float(model.observables["abs_magnetisation"](fooled.x).mean())}
+        row["vortices"] = float(vortex_map(fooled).x.abs().sum(1).double().mean())
+        for name, network in networks.items():
+            curve = phases.curve(network.probability, shown[name](fooled))
+            row |= {name: curve["value"].mean(), f"{name}, error": (curve["error"] ** 2).sum() ** 0.5 / len(curve)}
+        rows.append(row)
+    return pd.concat(followed, ignore_index=True), pd.DataFrame(rows)
+
+
+def temperature_regression(model: mp.XY | mp.Clock, samples: int, steps: int, chains: int = 16, seed: int = 1):
+    """Temperatures predicted by a network that sees the turns of all bonds, and where they change fastest.
+
+    Returns the curve of predicted against true temperature, its slope, and the Estimate of the temperature (J) where that
+    is largest. The energy tells the temperature best, so that this is a peak of the heat capacity, which lies above T_BKT.
+    Source of the warning: Miyajima and Mochizuki 2023 (arXiv:2304.08871).
+    """
+    from mlphys import nets, phases
+    from mlphys.phases import features
+
+    data = spins(model, TEMPERATURES, samples, chains, seed)
+    train, test = phases.split(data, (0.5, 0.5), seed)
+    shown = [each.map(lambda x: features.turns(x, data.lattice)) for each in (train, test)]
+    network = nets.ConvolutionalNetwork(data.lattice, inputs=2, seed=seed)
+    for _ in phases.prediction(shown[0], network, steps, batch=64, rate=5e-3, seed=seed):
+        pass
+    told, energy = phases.predicted(network, shown[0]), mp.XY(data.lattice).energy(test.x)
+    return phases.curve(told, shown[1]), phases.slope(told, shown[1], energy), phases.steepest(told, shown[1], energy)
