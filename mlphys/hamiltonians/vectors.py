@@ -186,7 +186,8 @@ class XY(Spins):
             raise ValueError(f"lattice={self.lattice!r} has no square plaquettes: vortices are counted on square lattices")
         x = self.check_x(x).double()
         links = torch.stack([seen_along(self.lattice, x, step) - x for step in self.lattice.directions], -1)
-        return (plaquettes(self.lattice, wrapped(links)) / (2 * torch.pi)).round().char()
+        # Half turns, which clocks make, count as −π whatever rounding says; the shift cancels around a plaquette.
+        return (plaquettes(self.lattice, wrapped(links + 1e-6)) / (2 * torch.pi)).round().char()
 
     def force(self, x):
         """−∂energy/∂θ `(batch, n_sites)`: J Σ sin(θ' − θ) over the neighbours."""

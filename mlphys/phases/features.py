@@ -35,8 +35,9 @@ def turns(x: torch.Tensor, lattice: Lattice, q: int | None = None) -> torch.Tens
 def vortices(x: torch.Tensor, lattice: Lattice, q: int | None = None) -> torch.Tensor:
     """The vortex map: windings −1, 0, 1 of the plaquettes of a square lattice, int8 `(batch, n_sites)`.
 
-    Rotations of θ leave it alone, a mirror of θ turns its sign: an `even` network on it is blind to all of O(2). Raises
-    ValueError for other lattices. Source: Beach, Golubeva, Melko 2018 (arXiv:1710.09842).
+    Rotations of θ leave it alone, a mirror of θ turns its sign: an `even` network on it is blind to all of O(2), but for
+    half turns of a clock of even q, which have no sign of their own and count as −π. Raises ValueError for other lattices.
+    Source: Beach, Golubeva, Melko 2018 (arXiv:1710.09842).
 
     >>> from mlphys.lattices import square
     >>> vortices(torch.zeros(1, 16), square(4)).abs().sum().item()

@@ -46,8 +46,10 @@ def test_states_of_a_clock_are_angles():
     assert torch.allclose(features.angles(x, 6), features.angles(theta).float(), atol=1e-6)
     assert torch.allclose(features.turns(x, lattice, 6).double().sum((1, 2)), -clock.energy(x), atol=1e-4)
     assert (features.angles(x, 6).movedim(1, 2) - clock.vectors(x)).abs().max() < 1e-6
+    vortices = features.vortices(x, lattice, 6)
+    assert all(torch.equal(features.vortices((x + turn) % 6, lattice, 6), vortices) for turn in range(6))
     density = clock.observables["vortex_density"](x)
-    assert torch.equal(features.vortices(x, lattice, 6).abs().double().mean(1), density) and density.min() > 0
+    assert torch.equal(vortices.abs().double().mean(1), density) and density.min() > 0
 
 
 def test_one_hot_holds_every_state():
