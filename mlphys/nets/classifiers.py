@@ -113,9 +113,10 @@ class ConvolutionalNetwork(Classifier):
     to rounding, at a cost that hardly grows with the batch.
 
     >>> import mlphys as mp
-    >>> ising = mp.Ising(mp.square(4))
-    >>> ConvolutionalNetwork(ising.lattice, even=True).probability(ising.random(3)).shape
-    torch.Size([3, 1])
+    >>> small, large = (mp.Ising(mp.square(side)) for side in (4, 8))
+    >>> network = ConvolutionalNetwork(small.lattice, even=True)
+    >>> network.probability(small.random(3)).shape, network.on(large.lattice).probability(large.random(2)).shape
+    (torch.Size([3, 1]), torch.Size([2, 1]))
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class ConvolutionalNetwork(Classifier):
         if not whole("kernel", kernel, 1) % 2:
             raise ValueError(f"kernel={kernel!r} is not allowed: it must be odd")
         self.kernel, self.cells = kernel, kernel ** len(lattice.shape)
-        self.on(lattice)
+        self.on(lattice)  # where it has to fit
         widths = [inputs * self.cells, *channels]
         self.layers = nn.Sequential(*_dense("channels", widths))
         widths = [widths[-1], *hidden]
