@@ -118,8 +118,9 @@ def test_player_runs_resets_and_steps_by_keyboard(subject):
     steps = subject.probe.ask("[player.steps for player in _all(Player)]")
     button('[data-action="step"]').focus()
     visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("s")
     visit.come_to_rest()
-    assert sum(subject.probe.ask("[player.steps for player in _all(Player)]")) == sum(steps) + 1
+    assert sum(subject.probe.ask("[player.steps for player in _all(Player)]")) == sum(steps) + 2
     assert not visit.complaints()
 
 

@@ -54,3 +54,20 @@ def test_slider_to_picture_while_it_runs(running, record_property):
     print(f"slider to picture, ms: {attempts}")
     assert min(attempts) < 100
     assert not running.visit.complaints()
+
+
+def test_it_keeps_it_beside_a_training(running, record_property):
+    visit, rates = running.visit, []
+    for _ in range(3):
+        wait_for_a_quiet_machine(busy=75)
+        visit.run(True, which=1)
+        visit.wait_for_frames(10, "plot 2")  # by then torch is loaded
+        rates.append(frame_rate(visit))
+        visit.run(False, which=1)
+        if rates[-1] >= 30:
+            break
+    record_property("frames_per_second_beside_a_training", rates)
+    steps = running.probe.ask("[player.steps for player in _all(Player) if player.unit == 'steps/s']")
+    print(f"frames per second beside a training: {rates}, after {steps} steps")
+    assert max(rates) >= 30
+    assert not visit.complaints()

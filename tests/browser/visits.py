@@ -78,11 +78,10 @@ class Visit:
         """Wait until a player runs, or has stopped."""
         self.page.wait_for_function("([which, on]) => look.running()[which] === on", arg=[which, on])
 
-    def wait_for_frames(self, count: int) -> None:
-        """Wait until any view has been repainted `count` times or more."""
-        before = self.look("frames")
-        moved = "([before, count]) => Object.entries(look.frames()).some(([part, n]) => n >= before[part] + count)"
-        self.page.wait_for_function(moved, arg=[before, count])
+    def wait_for_frames(self, count: int, part: str = "lattice 0") -> None:
+        """Wait until a view has been repainted `count` times or more."""
+        wanted = self.look("frames")[part] + count
+        self.page.wait_for_function("([part, wanted]) => look.frames()[part] >= wanted", arg=[part, wanted])
 
     def brightness(self) -> float:
         """Of the page behind everything, from 0 (black) to 1."""

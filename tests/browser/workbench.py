@@ -1,4 +1,4 @@
-"""A small app with one of everything, for the tests: live lattice of 256², two plots, every kind of control, readouts.
+"""A small app with one of everything, for the tests: live lattice of 256², plots, every kind of control, readouts, training.
 
 The first row of its picture is a ruler: as many sites up as the temperature slider stands steps from its low end, so that
 a test can see in the pixels alone when a slider's movement has arrived.
@@ -7,7 +7,7 @@ a test can see in the pixels alone when a slider's movement has arrived.
 import numpy as np
 
 import mlphys as mp
-from mlphys.lab import App, Control, LatticeView, Player, Plot, Readouts, band, controls, line
+from mlphys.lab import App, Control, LatticeView, Player, Plot, Readouts, TrainingPlayer, band, controls, line
 
 ROWS = 256
 LOW, HIGH, STEP = 1.5, 3.5, 0.02
@@ -49,8 +49,26 @@ def app() -> App:
             trace.update(line(np.arange(len(recent)), np.array(recent), name="magnetisation"))
             readouts.update(magnetisation=recent[-1])
 
+    training = TrainingPlayer(begin)
     player = Player(step, rate=60, reset=history.clear, unit="frames/s")
     knobs.observe(lambda change: None if player.running else view.show(picture()), "temperature")
     view.show(picture())
-    parts = {"views": [view], "plots": [trace, curve], "controls": knobs, "player": player, "readouts": readouts}
-    return App("Workbench", "Does every part work?", **parts)
+    parts = {"views": [view], "plots": [trace, curve, training.plot], "controls": knobs, "readouts": readouts}
+    return App("Workbench", "Does every part work?", player=[player, training], **parts)
+
+
+def begin():
+    """A training without an end in sight."""
+    import torch
+
+    from mlphys.train import fit
+
+    network = torch.nn.Sequential(torch.nn.Linear(400, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
+    return fit(network, lambda model, x: (model(x)[:, 0] - x.mean(1)).square().mean(), draw, steps=10**6)
+
+
+def draw(generator):
+    """A batch for it."""
+    import torch
+
+    return torch.randn(128, 400, generator=generator)

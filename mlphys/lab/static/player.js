@@ -46,11 +46,11 @@ function render({ model, el }) {
   function key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const app = el.closest(".mlphys-app") ?? el;
-    const alone = event.target === document.body && document.querySelectorAll('[data-mlphys="player"]').length === 1;
-    if (!app.contains(event.target) && !alone) return;
+    const players = '[data-mlphys="player"]';
+    const alone = document.querySelectorAll(players).length === app.querySelectorAll(players).length;
+    if (!app.contains(event.target) && !(alone && event.target === document.body)) return;
     // Of several players the one that has the focus, else the first.
-    const player = '[data-mlphys="player"]';
-    if ((event.target.closest(player) ?? app.querySelector(player)) !== group) return;
+    if ((event.target.closest(players) ?? app.querySelector(players)) !== group) return;
     if (event.target.closest("select, textarea, input:not([type=range]), [contenteditable=true]")) return;
     const found = actions[event.key.toLowerCase()];
     if (!found || found[0].hidden || event.repeat) return;
