@@ -20,9 +20,10 @@ from mlphys.samplers.cluster import SwendsenWang
 class Dataset:
     """Configurations `x` of one lattice, with the temperature (J) and the chain of each `(samples,)`.
 
-    `x` is `(samples, n_sites)`, or `(samples, channels, n_sites)` where `map` has made several numbers of each site.
-    Chains have numbers of their own, different for different seeds and lattices. `thin` is the number of sweeps between
-    neighbours in a chain, `tau` the largest autocorrelation time that was measured, in sweeps.
+    `x` is `(samples, n_sites)`, or `(samples, channels, n_sites)` where `map` has made several numbers of each site. Chains
+    have numbers of their own, different for different seeds and lattices. `thin` is the number of sweeps between neighbours
+    in a chain, `tau` the largest autocorrelation time that was measured, in sweeps. Raises ValueError unless x, temperature
+    and chain have the same length.
     """
 
     x: torch.Tensor
@@ -31,6 +32,11 @@ class Dataset:
     lattice: Lattice
     thin: int = 1
     tau: float = math.nan
+
+    def __post_init__(self):
+        lengths = {len(self.x), len(self.temperature), len(self.chain)}
+        if len(lengths) > 1:
+            raise ValueError(f"x, temperature and chain have {sorted(lengths)} entries: allowed is one for every sample")
 
     @property
     def size(self) -> int:

@@ -119,6 +119,8 @@ def test_map_keeps_the_samples():
     assert shown.where(shown.temperature < 1).x.shape == (8, 2, 16)
     with pytest.raises(ValueError, match=r"x of shape \(16,\)"):
         data.map(lambda x: x.mean(1))
+    with pytest.raises(ValueError, match=r"\[15, 16\] entries"):
+        phases.Dataset(data.x, data.temperature, data.chain[1:], data.lattice)
     vectors = phases.sample(Heisenberg(square(4)), [2.0], samples=4, chains=2, pilot=500)
     assert vectors.map(lambda x: x.movedim(-1, 1)).x.shape == (8, 3, 16)
 
