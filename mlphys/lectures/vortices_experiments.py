@@ -29,20 +29,19 @@ TEMPERATURES = tuple(np.linspace(0.5, 1.5, 21).round(2))
 
 
 def spins(
-    model: mp.XY | mp.Clock, temperatures: Iterable[float], samples: int, chains: int = 16, seed: int = 1, pilot: int = 800
+    model: mp.XY | mp.Clock, temperatures: Iterable[float], samples: int, chains: int = 16, seed: int = 1
 ) -> "Dataset":
     """Angles `(samples, n_sites)` of the XY or a clock model, `samples` from each of `chains` chains at every temperature.
 
-    By the fastest sampler: near T_BKT and up to L = 32 overrelaxation forgets vortices and direction within a few sweeps.
-    Neighbours of a chain may be somewhat alike, since errors are those of chains.
+    By the fastest sampler: overrelaxation, which near T_BKT forgets vortices within a sweep, or Swendsen–Wang, since the
+    single spins of a clock remember for a hundred. Neighbours of a chain may be somewhat alike: errors are those of chains.
     """
     from mlphys import phases
 
     q = getattr(model, "q", None)
     sampler = mp.Overrelaxation(model) if q is None else mp.SwendsenWang(model)
-    data = phases.sample(
-        sampler, list(temperatures), samples, chains, seed, correlation=0.2, pilot=pilot, observables=("m2",)
-    )
+    options: dict = {"correlation": 0.2, "pilot": 150 + 10 * max(model.lattice.shape) if q is None else 1000}
+    data = phases.sample(sampler, list(temperatures), samples, chains, seed, observables=("m2",), **options)
     return data.map(lambda x: x.float() * (1 if q is None else 2 * np.pi / q))
 
 
@@ -210,13 +209,13 @@ def spin_waves(side: int, stiffness: Iterable[float], samples: int, seed: int = 
     wave = 2 - 2 * np.cos(2 * np.pi * np.arange(side) / side)
     cost = wave[:, None] + wave
     cost[0, 0] = np.inf
-    # Real and imaginary part of a sum of waves with complex amplitudes are independent fields.
-    values = np.asarray(list(stiffness), float)
-    noise = generator(seed, "spin waves", side).normal(size=(-(-samples // 2), len(values), side, side, 2))
-    fields = np.fft.ifft2(noise.view(np.complex128)[..., 0] * side / np.sqrt(cost))
-    angles = np.concatenate([fields.real, fields.imag])[:samples] / np.sqrt(values)[:, None, None]
-    values = np.tile(values, samples)
-    x = torch.from_numpy(angles.reshape(len(values), -1)).float()
+    values, parts = np.asarray(list(stiffness), float), []
+    for k, value in enumerate(values):
+        # Real and imaginary part of a sum of waves with complex amplitudes are independent fields.
+        noise = generator(seed, "spin waves", side, k).normal(size=(-(-samples // 2), side, side, 2))
+        fields = np.fft.ifft2(noise.view(np.complex128)[..., 0] * side / np.sqrt(value * cost))
+        parts.append(np.concatenate([fields.real, fields.imag])[:samples].reshape(samples, -1).astype(np.float32))
+    x, values = torch.from_numpy(np.concatenate(parts)), np.repeat(values, samples)
     return phases.Dataset(x, 1 / values, np.arange(len(values)), mp.square(side))
 
 
@@ -297,6 +296,8 @@ def what_it_learnt(model: mp.XY, samples: int, steps: int, window=(0.7, 1.1), ch
     output on cold spins before and after `TRICKS` that spare vortices but not |m|, or |m| but not vortices: columns trick,
     abs_magnetisation, vortices on a lattice, and for each network its output and error.
     """
+    from dataclasses import replace
+
     import torch
 
     from mlphys import phases
@@ -315,7 +316,7 @@ def what_it_learnt(model: mp.XY, samples: int, steps: int, window=(0.7, 1.1), ch
     rows = []
     for trick, change in TRICKS.items():
         changed = np.stack([change(x.reshape(side, side)) for x in cold.x.double().numpy()]).reshape(len(cold), -1)
-        fooled = cold.map(lambda x, changed=changed: torch.from_numpy(changed).float())
+        fooled = replace(cold, x=torch.from_numpy(changed).float())
         row = {"trick": trick, "abs_magnetisation": float(model.observables["abs_magnetisation"](fooled.x).mean())}
         row["vortices"] = float(vortex_map(fooled).x.abs().sum(1).double().mean())
         for name, network in networks.items():
