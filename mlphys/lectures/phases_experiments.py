@@ -115,15 +115,17 @@ def classified_critical_temperature(
     subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 150, steps: int = 1000, seed: int = 0,
     network: "Classifier | None" = None, **options,
 ) -> tuple["Scaling", pd.DataFrame]:
-    """The collapse of blocked curves and their table; the network is trained on the subject itself unless one is given.
+    """The collapse of blocked curves, with sizes in sites of a block, and their table.
 
-    options: those of `blocked_curves`. With the network of SQUARE and the subject TRIANGULAR it is a transfer.
+    The network is trained on the subject unless one is given: that of SQUARE with the subject TRIANGULAR is a transfer.
+    options: those of `blocked_curves`.
     """
     from mlphys import phases
 
     network = train_on_blocks(subject, steps=steps, seed=seed) if network is None else network
     table = blocked_curves(network, subject, sides, samples=samples, seed=seed, **options)
-    return phases.scaling(table, omega=subject.omega, seed=seed), table
+    # Corrections decay with the side of a block: measured in blocks, their amplitude is of order 1, as `scaling` assumes.
+    return phases.scaling(table.assign(size=table["size"] / BLOCKS), omega=subject.omega, seed=seed), table
 
 
 def networks_by_size(sides: Sequence[int], steps: int = 200, seed: int = 0) -> dict[int, "Classifier"]:
