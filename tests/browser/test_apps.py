@@ -64,7 +64,7 @@ def plots_have_the_points_of_the_kernel(subject) -> None:
 
 
 def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject):
-    """By keyboard to its low end, its high end and three steps back; from the kernel to where it started; then all again."""
+    """By keyboard to both ends and three steps back; from the kernel to where it started; after that edit to the ends again."""
     subject.visit.come_to_rest()
     controls = subject.controls()
     assert controls.keys() == subject.visit.look("controls").keys()
@@ -73,7 +73,7 @@ def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject):
             for end in ("low", "high"):
                 press(subject, key, control, end)
                 subject.wait_for_value(key, control[end])
-            if control["kind"] != "switch":
+            if turn == "as opened" and control["kind"] != "switch":
                 step_back(subject, key, control, steps=3)
             subject.edit(key, control["now"])
             subject.wait_for_value(key, control["now"])
