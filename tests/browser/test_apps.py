@@ -64,7 +64,7 @@ def plots_have_the_points_of_the_kernel(subject) -> None:
 
 
 def test_every_control_by_keyboard_at_both_ends_and_start_twice(subject):
-    """By keyboard to both ends and three steps back; from the kernel to where it started; after that edit to the ends again."""
+    """By keyboard to both ends and three steps back; from the kernel to where it started; after that to the ends again."""
     subject.visit.come_to_rest()
     controls = subject.controls()
     assert controls.keys() == subject.visit.look("controls").keys()
