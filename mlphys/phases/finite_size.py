@@ -40,13 +40,15 @@ def scaling(table, seed: int = 0, exponent: float | None = 0.0, omega: float | N
     """Tc, ν and the exponent of a finite-size scaling law, with posterior errors; no form of f is assumed.
 
     table: columns size, temperature (in J), value, error (one standard deviation; of independent points); exponent: fixed,
-    0 for dimensionless values such as the Binder ratio, or None to fit it; draws: size of a sample of the
-    posterior. f is a Gaussian process whose kernel, θ0² δ + θ1² exp(−Δ²/2θ2²) and a free constant, adds to the measurement
-    errors; θ0 is what the law leaves unexplained. Corrections to scaling, a second process times A L^−omega, A of order 1,
-    are integrated over, since small sizes would bias Tc without them; omega=None leaves them out. Warns, and notes, when the
-    collapse is bad or Tc lies outside the data. Raises ValueError for tables that cannot be collapsed.
-    Sources: Harada 2011 (10.1103/PhysRevE.84.056704), corrections Harada 2015 (10.1103/PhysRevE.92.012106); the posterior
-    is integrated by adaptive importance sampling (Cappé et al. 2004, 10.1198/106186004X12803), begun at its maximum.
+    0 for dimensionless values such as the Binder ratio, or None to fit it; draws: size of a sample of the posterior. f is a
+    Gaussian process whose kernel, θ0² δ + θ1² exp(−Δ²/2θ2²) and a free constant, adds to the measurement errors; θ0 is what
+    the law leaves unexplained. Corrections, which would bias Tc and ν from small sizes and distant temperatures, are
+    integrated over: a second process, with a mean of its own, times A L^−omega, A of order 1, and a bend of the scaling
+    field, t + b t² with t = (T − Tc)/Tc, b of order 1; omega=None leaves them out. Warns, and notes, when the collapse is
+    bad or Tc lies outside the data. Raises ValueError for tables that cannot be collapsed.
+    Sources: Harada 2011 (10.1103/PhysRevE.84.056704), corrections Harada 2015 (10.1103/PhysRevE.92.012106), scaling fields
+    Pelissetto and Vicari 2002 (10.1016/S0370-1573(02)00219-3); the posterior is integrated by adaptive importance sampling
+    (Cappé et al. 2004, 10.1198/106186004X12803), begun at its maximum.
 
     >>> sizes, temperatures = np.repeat([8, 16, 32], 9), np.tile(np.linspace(0.9, 1.1, 9), 3)
     >>> table = pd.DataFrame({"size": sizes, "temperature": temperatures, "error": 0.003})
@@ -61,7 +63,7 @@ def scaling(table, seed: int = 0, exponent: float | None = 0.0, omega: float | N
         raise ValueError(f"exponent={exponent!r} is not allowed: it must be a finite number, or None to fit it")
     if omega is not None and not 0 < omega < math.inf:
         raise ValueError(f"omega={omega!r} is not allowed: it must be positive, or None to leave corrections out")
-    free = [True, True, exponent is None, True, True, True, omega is not None]
+    free = [True, True, exponent is None, True, True, True, omega is not None, omega is not None]
     posterior = Posterior(table, free, exponent or 0.0, omega)
     rng = random.generator(seed, "finite-size scaling")
     best = posterior.maximise(rng)
@@ -92,7 +94,7 @@ def crossings(table, seed: int = 0, replicas: int = 400) -> pd.DataFrame:
     """
     table = _checked(table, sizes=2)
     rng = random.generator(seed, "crossings")
-    smoothed = {size: Posterior(part, [False] * 3 + [True] * 3 + [False]) for size, part in table.groupby("size")}
+    smoothed = {size: Posterior(part, [False] * 3 + [True] * 3 + [False] * 2) for size, part in table.groupby("size")}
     modes = {size: posterior.complete(posterior.maximise(rng)) for size, posterior in smoothed.items()}
     rows = []
     for size, next_size in zip(list(smoothed)[:-1], list(smoothed)[1:], strict=True):

@@ -77,9 +77,9 @@ def test_exponent_is_found():
 
 
 def test_gradient_is_that_of_the_posterior():
-    posterior = Posterior(_checked(made(1), sizes=2), [True] * 7, omega=1.2)
-    at = np.array([0.1, 0.2, 0.3, -3.0, 0.5, -0.4, 0.3])
-    numerical = [(posterior.log_prob(at + h) - posterior.log_prob(at - h)) / 2e-5 for h in 1e-5 * np.eye(7)]
+    posterior = Posterior(_checked(made(1), sizes=2), [True] * 8, omega=1.2)
+    at = np.array([0.1, 0.2, 0.3, -3.0, 0.5, -0.4, 0.3, 0.6])
+    numerical = [(posterior.log_prob(at + h) - posterior.log_prob(at - h)) / 2e-5 for h in 1e-5 * np.eye(8)]
     np.testing.assert_allclose(posterior.gradient(at), numerical, rtol=1e-4)
 
 
