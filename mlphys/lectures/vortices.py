@@ -35,30 +35,48 @@ if TYPE_CHECKING:
 
     from mlphys.train import Step
 
-__all__ = ["PUBLISHED", "T_BKT", "Lesson", "app", "exercises", "sizes"]
+__all__ = ["CLOCK_OF_SIX", "PUBLISHED", "T_BKT", "Lesson", "app", "exercises", "sizes"]
 
 T_BKT = 0.8929
 
-PUBLISHED = {
-    "XY": {"T_BKT": (0.89289, 0.00005)},
-    "clock, 6 states": {"T1": (0.6901, 0.0004), "T2": (0.9127, 0.0005)},
+CLOCK_OF_SIX = {
+    "Li, Pai, Gu": {"T1": (0.6901, 0.0004), "T2": (0.9127, 0.0005)},
+    "Tomita, Okabe": {"T1": (0.7014, 0.0011), "T2": (0.9008, 0.0006)},
 }
-"""Transition temperatures in J: Komura and Okabe 2012 (arXiv:1210.6116); Li, Pai and Gu 2020 (arXiv:2009.10695)."""
+"""Transition temperatures in J by source, with errors: arXiv:2009.10695 and 10.1103/PhysRevB.65.184405. They disagree."""
+
+PUBLISHED = {"XY": {"T_BKT": (0.89289, 0.00005)}, "clock, 6 states": CLOCK_OF_SIX["Li, Pai, Gu"]}
+"""Transition temperatures in J with errors, by model; that of XY by Komura and Okabe 2012 (arXiv:1210.6116)."""
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `live` is the side of the app's first lattice, `lesson_*` belong to its training.
+    `live` is the side of the app's first lattice, `lesson_*` belong to its training; `samples` (of each chain) and `steps`
+    to the networks built by hand, `fooled` configurations to the tricks, `exact_*` to the exact comparisons, `near_*` to
+    the helicity modulus, `block_*` to what is seen from afar.
     """
 
     live: int
     lesson_samples: int
     lesson_steps: int
+    samples: int
+    steps: int
+    fooled: int
+    exact_samples: int
+    near_sides: tuple[int, int]
+    near_samples: int
+    block_sides: tuple[int, ...]
+    block_temperatures: int
+    block_samples: int
 
 
-_SIZES = {"ci": Sizes(16, 4, 60), "lecture": Sizes(16, 8, 600), "full": Sizes(32, 20, 3000)}
+_SIZES = {
+    "ci": Sizes(16, 4, 60, 8, 100, 8, 400, (8, 16), 100, (16, 24), 5, 6),
+    "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 24, 32), 7, 30),
+    "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), 13, 200),
+}
 
 
 def sizes(name: str | None = None) -> Sizes:
@@ -242,7 +260,7 @@ def app(size: str | None = None) -> App:
             traces.append(markers(lesson.TEMPERATURES, mean, error, "stiffness Υ", 2))
         if lesson.curve is not None:
             table = lesson.curve
-            traces += band(table["temperature"], table["value"], table["error"], f"network, {lesson.shown}")
+            traces += band(table["temperature"], table["value"], table["error"], "network")
         output = lesson.judge(tricked(live)[0])
         if output is not None:
             traces.append(markers([live.temperature], [output], name="this lattice", colour=1, symbol="diamond"))
@@ -294,7 +312,7 @@ def app(size: str | None = None) -> App:
         "Networks learn to tell cold spins from hot ones. Which of them has noticed the vortices?",
         views=[view],
         plots=[curve, training.plot],
-        controls=[training, knobs],
-        player=player,
+        controls=knobs,
+        player=[player, training],
         readouts=readouts,
     )
