@@ -49,7 +49,7 @@ class Sizes:
     """How much the notebook of this lecture computes.
 
     `lesson_*` belong to the training in the app (samples are of each chain), `side`, `samples` and `steps` to what is built
-    by hand, `block_*`, `other_*`, `potts_*` to critical temperatures, `first_order_*` to distributions of outputs,
+    by hand, `block_*` and `potts_*` to critical temperatures, `first_order_*` to distributions of outputs,
     `own_sides` to networks for each size, `accuracy_*`, `methods_*` and `percolation_*` to the tables of these names.
     """
 
@@ -59,7 +59,6 @@ class Sizes:
     samples: int
     steps: int
     block_sides: tuple[int, ...]
-    other_sides: tuple[int, ...]
     block_samples: int
     block_steps: int
     potts_sides: tuple[int, ...]
@@ -81,15 +80,15 @@ class Sizes:
 
 _SIZES = {
     "ci": Sizes(
-        4, 60, 16, 10, 200, (20, 36), (20, 36), 20, 300, (12, 20), 10, (12,), 100, (10, 20), (10, 20), 10, 10, 150, 10, 10,
+        4, 60, 16, 10, 200, (20, 36), 20, 300, (12, 20, 28), 20, (12,), 100, (10, 20), (10, 20), 10, 10, 150, 10, 10,
         100, (32,), 10, 100,
     ),
     "lecture": Sizes(
-        10, 3000, 20, 30, 600, (20, 36, 60), (20, 36), 60, 800, (12, 20, 36), 80, (12, 20), 400, (10, 20, 40),
+        10, 3000, 20, 30, 600, (20, 36, 60), 60, 800, (12, 20, 36), 80, (12, 20), 400, (10, 20, 40),
         (10, 20, 30, 40), 20, 16, 500, 16, 16, 400, (32, 64), 40, 300,
     ),
     "full": Sizes(
-        40, 20000, 40, 200, 3000, (20, 36, 60), (20, 36, 60), 300, 1500, (20, 36, 60), 400, (12, 20, 28), 4000, (10, 20, 40),
+        40, 20000, 40, 200, 3000, (20, 36, 60), 300, 1500, (20, 36, 60), 400, (12, 20, 28), 4000, (10, 20, 40),
         (10, 20, 30, 40), 200, 40, 3000, 24, 100, 3000, (32, 64), 400, 3000,
     ),
 }

@@ -1,8 +1,14 @@
 """Lecture 03: of each exercise the stub fails, the solution passes, usual mistakes are told apart; the app; sizes."""
 
+import subprocess
+import sys
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlphys.lab import TrainingPlayer
+from mlphys.lectures import phases as lecture
 from mlphys.lectures.phases_exercises import exercises
 
 
@@ -69,3 +75,45 @@ def test_usual_mistakes_are_told_apart(name):
         assert not verdict and word in verdict.message, verdict
         messages.add(verdict.message)
     assert len(messages) == len(MISTAKES[name]) >= 2
+
+
+@pytest.mark.parametrize("model", lecture.MODELS)
+def test_a_lesson_is_learnt_and_judged(model):
+    """A few steps on few configurations: each judge has an accuracy and a verdict, the optimum's is good."""
+    lesson = lecture.Lesson(model, 16, "perceptron", 1.0, 0.05, shuffled=False, samples=4, steps=100)
+    assert lesson.verdicts(np.ones((16, 16), np.int8)) == {}
+    losses = [step.loss for step in lesson.learn()]
+    assert len(losses) == 100 and np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
+    right = lesson.examine()
+    assert right.keys() == lesson.curves.keys() == lecture.JUDGES.keys()
+    assert right["optimum"].mean > 0.9
+    assert lesson.verdicts(np.ones((16, 16), np.int8))["optimum"] > 0.9
+
+
+def test_shuffled_labels_are_learnt_by_heart_and_teach_nothing():
+    lesson = lecture.Lesson("Ising", 16, "perceptron", 1.0, 0.05, shuffled=True, samples=4, steps=600)
+    *_, last = lesson.learn()
+    right = lesson.examine()
+    assert last.loss < 0.1  # by heart: chance is log 2
+    assert right["network"].mean < 0.7 and right["cut"].mean > 0.85
+
+
+def test_app_opens_without_torch_and_trains():
+    code = "import sys; from mlphys.lectures import phases; phases.app('ci'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    app = lecture.app("ci")
+    trainer = next(part for box in app.children for part in box.children if isinstance(part, TrainingPlayer))
+    trainer.step_once()
+    assert len(trainer.losses) == 1 and not trainer.message
+    (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
+    for name, value in (("model", "Potts, q = 10"), ("side", "24"), ("network", "convolutions"), ("shuffled", True)):
+        setattr(knobs, name, value)
+        app.player.step_once()
+        assert not app.player.message and not trainer.losses
+    app.close()
+
+
+def test_tables_are_read_with_their_errors():
+    table = pd.DataFrame({"side": [8], "m": [-0.5], "m_error": [0.02], "rate": [1.0]})
+    assert lecture.with_errors(table).to_dict("list") == {"side": [8], "m": ["−0.50(2)"], "rate": [1.0]}
+    assert list(table) == ["side", "m", "m_error", "rate"]
