@@ -84,7 +84,7 @@ _SIZES = {
         100, (32,), 10, 100,
     ),
     "lecture": Sizes(
-        10, 3000, 20, 30, 600, (20, 36, 60), 60, 800, (12, 20, 36), 80, (12, 20), 400, (10, 20, 40),
+        20, 3000, 20, 30, 600, (20, 36, 60), 60, 800, (12, 20, 36), 80, (12, 20), 400, (10, 20, 40),
         (10, 20, 30, 40), 20, 16, 500, 16, 16, 400, (32, 64), 40, 300,
     ),
     "full": Sizes(
@@ -129,7 +129,7 @@ class Lesson:
     """
 
     RATIOS = np.array([0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 1.05, 1.07, 1.1, 1.15, 1.2, 1.25])
-    CHAINS, SHARES = 8, (0.75, 0.25)
+    CHAINS, SHARES = 8, (0.5, 0.5)
 
     def __init__(
         self, name: str, side: int, network: str, boundary: float, window: float, shuffled: bool, samples: int, steps: int,
@@ -212,7 +212,7 @@ def app(size: str | None = None) -> App:
     """A live lattice, and a network that learns beside it to tell cold from hot."""
     chosen = sizes(size)
     knobs = controls(
-        temperature=Control(0.75, 1.25, 0.9, step=0.005, label="temperature T", unit="T_c", marks={1.0: "T_c"}),
+        temperature=Control(0.75, 1.25, 0.95, step=0.005, label="temperature T", unit="T_c", marks={1.0: "T_c"}),
         model=Choice(list(MODELS), label="model"),
         side=Choice(["16", "24"], label="lattice side L"),
         network=Choice(list(NETWORKS), "perceptron", label="network"),
