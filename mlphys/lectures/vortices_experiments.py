@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BLOCKS = 8
 # What is left out of the training on vortex maps, in J: the middle is a guess, and the answer follows it.
 WINDOWS = ((0.6, 1.0), (0.7, 1.1), (0.8, 1.2))
-TEMPERATURES = tuple(np.linspace(0.5, 1.5, 21).round(2))
 
 # phases, nets and train import torch, which takes two seconds: an app that opens does not wait for it.
 
@@ -40,7 +39,7 @@ def spins(
 
     q = getattr(model, "q", None)
     sampler = mp.Overrelaxation(model) if q is None else mp.SwendsenWang(model)
-    options: dict = {"correlation": 0.2, "pilot": 150 + 10 * max(model.lattice.shape) if q is None else 1000}
+    options: dict = {"correlation": 0.2, "pilot": 150 + 10 * max(model.lattice.shape) if q is None else 200 * q}
     data = phases.sample(sampler, list(temperatures), samples, chains, seed, observables=("m2",), **options)
     return data.map(lambda x: x.float() * (1 if q is None else 2 * np.pi / q))
 
@@ -73,13 +72,6 @@ def vortex_map(dataset: "Dataset") -> "Dataset":
     return dataset.map(lambda x: maps)
 
 
-def raw_angles(dataset: "Dataset") -> "Dataset":
-    """What the raw-angle network is shown: cosine and sine of every spin."""
-    from mlphys.phases import features
-
-    return dataset.map(features.angles)
-
-
 def trained(dataset: "Dataset", window: tuple[float, float], steps: int, seed: int = 0, rate: float = 5e-3) -> "Classifier":
     """A network that tells the temperatures below `window` (J) from those above; even on vortex maps, not on channels."""
     from mlphys import nets, phases
@@ -106,34 +98,6 @@ def half(network: "Classifier", dataset: "Dataset") -> Estimate:
         return float(np.interp(0.5, mean[[after, after - 1]], temperature[[after, after - 1]]))
 
     return phases.bootstrap(locate, np.asarray(network.probability(dataset.x), np.float64), dataset)
-
-
-def windows(
-    model: mp.XY | mp.Clock,
-    samples: int,
-    steps: int,
-    chosen: Iterable[tuple[float, float]] = WINDOWS,
-    trainings: int = 2,
-    chains: int = 16,
-    seed: int = 1,
-) -> pd.DataFrame:
-    """The transition that vortex-map networks see, for each window left out of their training: one row a window.
-
-    Columns: size, low and high (J), temperature where the mean output of `trainings` networks is 1/2, its statistical error
-    from independent chains and from trainings together. What the rows differ by is the systematic error of the guess.
-    Source of the method: Beach, Golubeva, Melko 2018 (10.1103/PhysRevB.97.045207).
-    """
-    from mlphys import phases
-
-    data = vortex_map(spins(model, TEMPERATURES, samples, chains, seed))
-    train, test = phases.split(data, (0.5, 0.5), seed)
-    rows = []
-    for low, high in chosen:
-        found = [half(trained(train, (low, high), steps, seed + k), test) for k in range(trainings)]
-        means = np.array([each.mean for each in found])
-        error = np.hypot(np.mean([each.error for each in found]), means.std(ddof=1) / trainings**0.5 if trainings > 1 else 0)
-        rows.append((data.size, low, high, means.mean(), error))
-    return pd.DataFrame(rows, columns=["size", "low", "high", "temperature", "error"])
 
 
 def block_curves(
@@ -201,6 +165,12 @@ def spin_waves(side: int, stiffness: Iterable[float], samples: int, seed: int = 
     """Independent configurations of spin waves without vortices, exp(−K/2 Σ (θ − θ')²): exact, no Markov chain.
 
     stiffness: the values of K. Angles `(samples · len(stiffness), n_sites)`; the temperature is 1/K.
+
+    >>> waves = spin_waves(16, [1.0], 400)
+    >>> x = waves.x.view(-1, 16, 16)
+    >>> turns = x - x.roll(1, 2)
+    >>> bool(abs(turns.var() - 0.5 * 255 / 256) < 0.01)  # equipartition: half a degree of freedom to a bond
+    True
     """
     import torch
 
@@ -272,75 +242,3 @@ class StiffnessNetwork:
 
         table = phases.curve(self.network.evaluate, bonds(dataset, self.blocks))
         return np.log(table["temperature"].to_numpy()), table["value"].to_numpy(), table["error"].to_numpy()
-
-
-def stiffness_of(
-    model: mp.XY | mp.Clock, temperatures: Sequence[float], samples: int, chains: int = 8, seed: int = 1
-) -> pd.DataFrame:
-    """The yardstick: the helicity modulus of any of the models itself, in a table of stiffness. Raises ChainTooShort."""
-    sampler = mp.SwendsenWang(model) if hasattr(model, "q") else mp.Overrelaxation(model)
-    each = np.repeat(temperatures, chains)
-    run = mp.run(sampler, samples, each, len(each), seed, thin=4, observe=("helicity_modulus",))
-    found = [run.estimate("helicity_modulus", temperature) for temperature in temperatures]
-    columns = {"L": max(model.lattice.shape), "temperature": temperatures}
-    return pd.DataFrame(
-        columns | {"helicity_modulus": [e.mean for e in found], "helicity_modulus_error": [e.error for e in found]}
-    )
-
-
-def what_it_learnt(model: mp.XY, samples: int, steps: int, window=(0.7, 1.1), chains: int = 16, seed: int = 1):
-    """What the raw-angle network and the vortex-map network follow, and whether tricks fool them: two tables.
-
-    First `attribution` for both: columns network, quantity, correlation of the log odds at fixed temperature with |m|, the
-    vortex density and the energy, error; partial, what is left with the others held fixed, partial_error. Then the mean
-    output on cold spins before and after `TRICKS` that spare vortices but not |m|, or |m| but not vortices: columns trick,
-    abs_magnetisation, vortices on a lattice, and for each network its output and error.
-    """
-    from dataclasses import replace
-
-    import torch
-
-    from mlphys import phases
-    from mlphys.lectures.vortices import TRICKS
-
-    data = spins(model, TEMPERATURES, samples, chains, seed)
-    train, test = phases.split(data, (0.5, 0.5), seed)
-    shown = {"raw angles": raw_angles, "vortex map": vortex_map}
-    networks = {name: trained(see(train), window, steps, seed) for name, see in shown.items()}
-    quantities = {name: model.observables[name](test.x) for name in ("abs_magnetisation", "vortex_density", "energy")}
-    followed = [
-        phases.attribution(network, shown[name](test), quantities).assign(network=name) for name, network in networks.items()
-    ]
-
-    cold, side = test.where(test.temperature < window[0]), test.size
-    rows = []
-    for trick, change in TRICKS.items():
-        changed = np.stack([change(x.reshape(side, side)) for x in cold.x.double().numpy()]).reshape(len(cold), -1)
-        fooled = replace(cold, x=torch.from_numpy(changed).float())
-        row = {"trick": trick, "abs_magnetisation": float(model.observables["abs_magnetisation"](fooled.x).mean())}
-        row["vortices"] = float(vortex_map(fooled).x.abs().sum(1).double().mean())
-        for name, network in networks.items():
-            curve = phases.curve(network.probability, shown[name](fooled))
-            row |= {name: curve["value"].mean(), f"{name}, error": (curve["error"] ** 2).sum() ** 0.5 / len(curve)}
-        rows.append(row)
-    return pd.concat(followed, ignore_index=True), pd.DataFrame(rows)
-
-
-def temperature_regression(model: mp.XY | mp.Clock, samples: int, steps: int, chains: int = 16, seed: int = 1):
-    """Temperatures predicted by a network that sees the turns of all bonds, and where they change fastest.
-
-    Returns the curve of predicted against true temperature, its slope, and the Estimate of the temperature (J) where that
-    is largest. The energy tells the temperature best, so that this is a peak of the heat capacity, which lies above T_BKT.
-    Source of the warning: Miyajima and Mochizuki 2023 (arXiv:2304.08871).
-    """
-    from mlphys import nets, phases
-    from mlphys.phases import features
-
-    data = spins(model, TEMPERATURES, samples, chains, seed)
-    train, test = phases.split(data, (0.5, 0.5), seed)
-    shown = [each.map(lambda x: features.turns(x, data.lattice)) for each in (train, test)]
-    network = nets.ConvolutionalNetwork(data.lattice, inputs=2, seed=seed)
-    for _ in phases.prediction(shown[0], network, steps, batch=64, rate=5e-3, seed=seed):
-        pass
-    told, energy = phases.predicted(network, shown[0]), mp.XY(data.lattice).energy(test.x)
-    return phases.curve(told, shown[1]), phases.slope(told, shown[1], energy), phases.steepest(told, shown[1], energy)

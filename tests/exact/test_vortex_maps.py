@@ -6,8 +6,19 @@ import pytest
 import torch
 
 import mlphys as mp
-from mlphys import phases
+from mlphys import nets, phases
 from mlphys.lectures import vortices_experiments as experiments
+from mlphys.lectures.fields_experiments import helicity_scan
+from mlphys.lectures.vortices import TRICKS
+from mlphys.phases import features
+
+XY = mp.XY(mp.square(16))
+
+
+@pytest.fixture(scope="module")
+def halves():
+    """XY spins from far below to far above the transition, for training and for tests."""
+    return phases.split(experiments.spins(XY, np.linspace(0.5, 1.5, 21), 8), (0.5, 0.5))
 
 
 def test_spin_waves_obey_equipartition():
@@ -29,9 +40,8 @@ def test_a_network_that_saw_only_spin_waves_reads_the_stiffness_of_xy_spins():
     known = experiments.spin_waves(16, [0.6, 0.9, 1.4], 600, seed=9)
     read = network.read([known])
     assert np.allclose(read.helicity_modulus, 1, rtol=0.03)
-    model = mp.XY(mp.square(16))
-    told = network.read([experiments.spins(model, [0.6, 0.8], 20, seed=4)])
-    measured = experiments.stiffness_of(model, [0.6, 0.8], 300, seed=5)
+    told = network.read([experiments.spins(XY, [0.6, 0.8], 20, seed=4)])
+    measured = helicity_scan([16], [0.6, 0.8], 300)
     assert np.allclose(told.helicity_modulus, measured.helicity_modulus, rtol=0.05)
 
 
@@ -46,10 +56,11 @@ def test_blocks_keep_the_direction_of_what_is_in_them():
         experiments.in_blocks(data, 5)
 
 
-def test_the_answer_of_a_vortex_map_network_follows_the_window_of_its_training():
-    found = experiments.windows(mp.XY(mp.square(16)), 6, 300, ((0.6, 1.0), (0.8, 1.2)), trainings=1, seed=2)
-    error = (found.error**2).sum() ** 0.5
-    assert found.temperature[1] - found.temperature[0] > max(0.05, 3 * error)
+def test_the_answer_of_a_vortex_map_network_follows_the_window_of_its_training(halves):
+    train, test = map(experiments.vortex_map, halves)
+    networks = [experiments.trained(train, window, 300) for window in ((0.6, 1.0), (0.8, 1.2))]
+    early, late = (experiments.half(network, test) for network in networks)
+    assert late.mean - early.mean > max(0.05, 3 * np.hypot(early.error, late.error))
 
 
 def test_curves_of_vortices_in_blocks_cross_where_no_window_decides():
@@ -87,18 +98,31 @@ def test_hours_matter_on_large_scales_below_the_lower_transition_only():
     assert large[0] > small[0] and (large[2:] < small[2:]).all()
 
 
-def test_raw_angles_are_told_by_magnetisation_and_vortex_maps_by_vortices():
-    followed, fooled = experiments.what_it_learnt(mp.XY(mp.square(16)), 4, 200)
-    rows = followed.set_index(["network", "quantity"])
-    raw, maps = (rows.loc[(name, "vortex_density")] for name in ("raw angles", "vortex map"))
-    assert abs(raw.partial) < 0.2 and maps.partial < -0.6
-    assert rows.loc[("raw angles", "abs_magnetisation")].partial > 0.3
-    fooled = fooled.set_index("trick")
-    fall = fooled.loc["none"] - fooled.loc["twist slowly, once around"]
-    assert fall["abs_magnetisation"] > 0.5 and fall["raw angles"] > 0.1 and abs(fall["vortex map"]) < 0.03
+def test_raw_angles_are_told_by_magnetisation_and_vortex_maps_by_vortices(halves):
+    train, test = halves
+    quantities = {name: XY.observables[name](test.x) for name in ("abs_magnetisation", "vortex_density", "energy")}
+    cold = test.where(test.temperature < 0.7)
+    twisted = np.stack([TRICKS["twist slowly, once around"](x.reshape(16, 16)) for x in cold.x.numpy()]).reshape(-1, 256)
+    twisted = cold.map(lambda x: torch.from_numpy(twisted))
+    assert XY.observables["abs_magnetisation"](twisted.x).mean() < 0.2
+    followed, fall = {}, {}
+    for name, see in (("raw", lambda data: data.map(features.angles)), ("map", experiments.vortex_map)):
+        network = experiments.trained(see(train), (0.7, 1.1), 250)
+        followed[name] = phases.attribution(network, see(test), quantities).set_index("quantity")
+        before, after = (network.probability(see(each).x).mean() for each in (cold, twisted))
+        fall[name] = float(before - after)
+    raw, maps = followed["raw"].partial, followed["map"].partial
+    assert raw["abs_magnetisation"] > 0.3 > 0.2 > abs(raw["vortex_density"])
+    assert maps["vortex_density"] < -0.6 and abs(maps["abs_magnetisation"]) < 0.4
+    assert fall["raw"] > 0.1 and abs(fall["map"]) < 0.03
 
 
-def test_predicted_temperatures_change_fastest_well_above_the_transition():
-    curve, _, fastest = experiments.temperature_regression(mp.XY(mp.square(16)), 8, 300)
+def test_predicted_temperatures_change_fastest_well_above_the_transition(halves):
+    train, test = (each.map(lambda x: features.turns(x, XY.lattice)) for each in halves)
+    network = nets.ConvolutionalNetwork(XY.lattice, inputs=2)
+    for _ in phases.prediction(train, network, 300, batch=64, rate=5e-3):
+        pass
+    told = phases.predicted(network, train)
+    curve = phases.curve(told, test)
     assert curve.value.iloc[-1] > curve.value.iloc[0] + 0.5
-    assert fastest.mean > 0.95
+    assert phases.steepest(told, test, XY.energy(halves[1].x)).mean > 0.95
