@@ -93,4 +93,5 @@ def run_all_cells(visit: Visit, seconds: float = 120) -> None:
     visit.page.get_by_text("| Idle").wait_for(timeout=60_000)
     visit.page.get_by_role("menuitem", name="Run", exact=True).click()
     visit.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    visit.page.wait_for_function("look.allCellsHaveRun()", timeout=1000 * seconds)
+    visit.page.wait_for_function("look.allCellsHaveRun() || look.complaints().length", timeout=1000 * seconds)
+    assert not visit.complaints()

@@ -1,5 +1,8 @@
 """The exercises of lecture 01: the stub fails, the solution passes, usual mistakes are told apart; and its experiments."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -110,3 +113,23 @@ def test_app_runs_stops_and_closes():
     app.player.stop()
     assert app.player.steps >= 1 and not app.player.message
     app.close()
+
+
+def test_opening_the_app_and_a_step_take_no_torch():
+    code = (
+        "import sys; from mlphys.lectures import ising; app = ising.app('ci'); app.player.step_once(); app.close(); "
+        "print('torch' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_live_numbers_are_those_of_the_exact_solution():
+    player = lecture.app("ci").player
+    for _ in range(1500):
+        player.simulation.advance(4)
+    for quantity in lecture.QUANTITIES:
+        estimate = lecture.measure(player.simulation, quantity)
+        assert abs(estimate.deviation(float(lecture.exact(quantity, 64, 2.0)))) < 4, quantity
+    assert lecture.looks_infinite(player.simulation)
+    player.simulation.heat(lecture.CRITICAL_TEMPERATURE)
+    assert not lecture.looks_infinite(player.simulation) and lecture.measure(player.simulation, "energy") is None
