@@ -178,8 +178,8 @@ class Lesson:
         return features.turns(x, lattice) if "turns" in self.shown else features.vortices(x, lattice)
 
     def judge(self, angles: np.ndarray) -> float | None:
-        """The probability of the cold phase for angles (rows, columns); None before there is a network."""
-        if self.network is None:
+        """The probability of the cold phase for angles (rows, columns); None before there is a network for them."""
+        if self.network is None or len(angles) != self.side:
             return None
         import torch
 
@@ -203,12 +203,12 @@ READOUTS = {
     "abs_magnetisation": "|m| of this lattice",
     "vortices": "vortices on this lattice",
     "helicity_modulus": "stiffness Υ",
-    "network": "network",
+    "network": "its output is ½ at",
 }
 
 
 def app(size: str | None = None) -> App:
-    """A live lattice, and what networks that see it in three ways make of it, of tricks too."""
+    """A live lattice, and what networks that see it each in its own way make of it, tricks included."""
     chosen = sizes(size)
     knobs = controls(
         temperature=Control(0.4, 1.4, 0.7, step=0.01, label="temperature T", unit="J", marks={T_BKT: "T_BKT"}),
@@ -268,10 +268,11 @@ def app(size: str | None = None) -> App:
 
     def tell(live: Simulation) -> None:
         angles, vortices = tricked(live)
+        output = lesson.judge(angles)
         stiffness = live.estimate("helicity_modulus")
         known = STIFFNESS["helicity_modulus"].get(live.side) if knobs.model == "XY" and live.temperature == T_BKT else None
         readouts.update(
-            output=lesson.judge(angles),
+            output=None if output is None else f"{output:.1%}",
             abs_magnetisation=abs(np.exp(1j * angles).mean()),
             vortices=str(np.count_nonzero(vortices)),
             helicity_modulus=None if stiffness is None else (stiffness.mean, stiffness.error, *(known or ())[:1]),
@@ -282,8 +283,10 @@ def app(size: str | None = None) -> App:
         return lesson.learn()
 
     def learnt() -> dict[str, Any]:
+        if lesson.network is None:  # A control has just made another one.
+            return {}
         crossing = lesson.examine()
-        readouts.update(network="never at 1/2" if crossing is None else f"at 1/2 for T = {crossing:.3f} J")
+        readouts.update(network="no temperature" if crossing is None else f"T = {crossing:.3f} J")
         plot(player.simulation)
         return {}
 
@@ -296,6 +299,7 @@ def app(size: str | None = None) -> App:
 
     training = TrainingPlayer(begin, learnt, label="the training")
     enrol()
+    knobs.observe(enrol, ["model", "side", "shown", "middle"])
     player = SimulationPlayer(
         make,
         knobs,
@@ -306,7 +310,6 @@ def app(size: str | None = None) -> App:
         rebuilds=("model", "side"),
         label="the lattice",
     )
-    knobs.observe(enrol, ["model", "side", "shown", "middle"])
     return App(
         "What does the network look at?",
         "Networks learn to tell cold spins from hot ones. Which of them has noticed the vortices?",

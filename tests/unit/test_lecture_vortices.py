@@ -111,6 +111,19 @@ def test_app_runs_stops_and_closes():
     app.close()
 
 
+def test_controls_may_change_after_training():
+    app = lecture.app("ci")
+    (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
+    (desk,) = (box for box in app.children if "mlphys-desk" in box._dom_classes)
+    player, training, _ = desk.children
+    for control, value in (("trick", "insert a vortex pair"), ("side", "32"), ("model", "clock, 8 states"), ("side", "16")):
+        training.step_once()
+        setattr(knobs, control, value)
+        player.step_once()
+        assert not player.message and not training.message, (control, player.message, training.message)
+    app.close()
+
+
 def test_opening_the_app_takes_neither_torch_nor_pandas():
     code = (
         "import sys; from mlphys.lectures import vortices; vortices.app('ci').close(); "
