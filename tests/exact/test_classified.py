@@ -43,7 +43,7 @@ def test_one_network_on_blocks_finds_tc(subject, exact, sides, precision):
 
 
 def test_three_states():
-    fit, _ = experiments.classified_critical_temperature(POTTS, (12, 20, 28), 40, chains=12, points=6, seed=1)
+    fit, _ = experiments.classified_critical_temperature(POTTS, (12, 20, 28), 40, chains=12, points=8, seed=1)
     exact = potts_transition(3).temperature
     assert abs(fit.critical_temperature.mean / exact - 1) < 0.005
     assert abs(fit.critical_temperature.deviation(exact)) < 3
