@@ -55,7 +55,7 @@ class Sizes:
 
     `live` is the side of the app's first lattice, `lesson_*` belong to its training; `samples` (of each chain) and `steps`
     to the networks built by hand, `fooled` configurations to the tricks, `exact_*` to the exact comparisons, `near_*` to
-    the helicity modulus, `block_*` to what is seen from afar.
+    the helicity modulus, `block_*` to what is seen from afar, `waves` of each stiffness to spin waves.
     """
 
     live: int
@@ -70,12 +70,13 @@ class Sizes:
     block_sides: tuple[int, ...]
     block_temperatures: int
     block_samples: int
+    waves: int
 
 
 _SIZES = {
-    "ci": Sizes(16, 4, 60, 8, 100, 8, 400, (8, 16), 100, (16, 24), 5, 6),
-    "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 24, 32), 7, 30),
-    "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), 13, 200),
+    "ci": Sizes(16, 4, 60, 8, 100, 8, 400, (8, 16), 100, (16, 24), 5, 6, 40),
+    "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 24, 32), 7, 30, 300),
+    "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), 13, 200, 2000),
 }
 
 
