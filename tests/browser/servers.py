@@ -77,7 +77,7 @@ class Server:
                         found[Path(argument)] = child
         return found
 
-    def settle(self, warm: int, seconds: float = 60) -> None:
+    def settle(self, warm: int, seconds: float = 120) -> None:
         """Wait until `warm` kernels stand in reserve and come to rest, and no other is about to."""
         deadline = time.monotonic() + seconds
         before: dict[Path, float] = {}
