@@ -14,11 +14,12 @@ class Posterior:
 
     Temperatures are in half the range of the data from its middle, sizes in the largest one, values in their scatter. Then
     all parameters are of order 1, and weak normal priors keep them there. The bend is that of the scaling field,
-    t + bend t² with t = (T − Tc)/Tc: −0.69 for Ising, whose field 1/sinh(2/T) − sinh(2/T) is odd under duality.
+    t + bend t² with t = (T − Tc)/Tc. It is −1 for a field linear in 1/T, with which temperature enters, and therefore
+    about −1; for Ising, whose field 1/sinh(2/T) − sinh(2/T) is odd under duality, it is −0.69.
     """
 
-    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0, 0.0, 0.0])
-    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5, 0.7, 1.0])
+    prior_mean = np.array([0.0, 0.0, 0.0, -6.0, 0.7, 0.0, 0.0, -1.0])
+    prior_width = np.array([4.0, 1.5, 3.0, 2.0, 1.5, 1.5, 0.7, 0.5])
 
     def __init__(self, table: pd.DataFrame, free: list[bool], exponent: float = 0.0, omega: float | None = None):
         size, self.temperature, value, error = (table[name].to_numpy(np.float64) for name in COLUMNS)
@@ -109,7 +110,7 @@ class Posterior:
         """The best of several climbs, which start at temperatures all over the data."""
         # Where sizes differ by orders of magnitude, a climb from exponent 0 would get lost.
         growth = np.polyfit(self.log_size, np.log(np.abs(self.y) + self.error), 1)[0] if self.free[2] else 0.0
-        centres = np.tile(np.array([0.0, 0.0, -growth, -4.0, 0.7, -0.7, 0.0, 0.0]), (starts, 1))
+        centres = np.tile(np.array([0.0, 0.0, -growth, -4.0, 0.7, -0.7, 0.0, -1.0]), (starts, 1))
         centres[:, 0] = np.linspace(-0.8, 0.8, starts)
         centres[:, 1] += 0.4 * rng.normal(size=starts)
         short = [self._climb(start, 12) for start in centres[:, self.free]]
