@@ -44,8 +44,9 @@ def scaling(table, seed: int = 0, exponent: float | None = 0.0, omega: float | N
     Gaussian process whose kernel, θ0² δ + θ1² exp(−Δ²/2θ2²) and a free constant, adds to the measurement errors; θ0 is what
     the law leaves unexplained. Corrections, which would bias Tc and ν from small sizes and distant temperatures, are
     integrated over: a second process, with a mean of its own, times A L^−omega, A of order 1, and a bend of the scaling
-    field, t + b t² with t = (T − Tc)/Tc, b = −1 ± 1/2, since a field linear in 1/T has −1; omega=None leaves them out. Warns,
-    and notes, when the collapse is bad or Tc lies outside the data. Raises ValueError for tables that cannot be collapsed.
+    field, t + b t² with t = (T − Tc)/Tc, b = −1 ± 1/2, since a field linear in 1/T has −1; omega=None leaves them out.
+    Warns, and notes, when the collapse is bad or Tc lies outside the data. Raises ValueError for tables that cannot be
+    collapsed.
     Sources: Harada 2011 (10.1103/PhysRevE.84.056704), corrections Harada 2015 (10.1103/PhysRevE.92.012106), scaling fields
     Pelissetto and Vicari 2002 (10.1016/S0370-1573(02)00219-3); the posterior is integrated by adaptive importance sampling
     (Cappé et al. 2004, 10.1198/106186004X12803), begun at its maximum.
