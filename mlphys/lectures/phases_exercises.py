@@ -173,7 +173,7 @@ def check_held_out(answer):
         return "That is the training set: True marks the samples that are held out."
     if abs(share - 0.2) > 0.01:
         return f"A fifth of the data was asked for; your test set has {100 * share:.0f} %."
-    if np.array_equal(*masks):
+    if np.array_equal(masks[0], masks[1]):
         return "The same chains for every random generator: draw them by lot."
     return None
 
