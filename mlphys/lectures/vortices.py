@@ -45,8 +45,12 @@ CLOCK_OF_SIX = {
 }
 """Transition temperatures in J by source, with errors: arXiv:2009.10695 and 10.1103/PhysRevB.65.184405. They disagree."""
 
-PUBLISHED = {"XY": {"T_BKT": (0.89289, 0.00005)}, "clock, 6 states": CLOCK_OF_SIX["Li, Pai, Gu"]}
-"""Transition temperatures in J with errors, by model; that of XY by Komura and Okabe 2012 (arXiv:1210.6116)."""
+PUBLISHED = {
+    "XY": {"T_BKT": (0.89289, 0.00005)},
+    "clock, 6 states": CLOCK_OF_SIX["Li, Pai, Gu"],
+    "clock, 8 states": {"T1": (0.4259, 0.0004), "T2": (0.8936, 0.0007)},
+}
+"""Transition temperatures in J with errors, by model; XY: Komura and Okabe 2012 (arXiv:1210.6116), 8: Tomita and Okabe."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Sizes:
 
     `live` is the side of the app's first lattice, `lesson_*` belong to its training; `samples` (of each chain) and `steps`
     to the networks built by hand, `fooled` configurations to the tricks, `exact_*` to the exact comparisons, `near_*` to
-    the helicity modulus, `block_*` to what is seen from afar, `waves` of each stiffness to spin waves.
+    the helicity modulus, `block_*` and `clock_sides` to what is seen from afar, `waves` of each stiffness to spin waves.
     """
 
     live: int
@@ -68,15 +72,17 @@ class Sizes:
     near_sides: tuple[int, int]
     near_samples: int
     block_sides: tuple[int, ...]
+    clock_sides: tuple[int, ...]
     block_temperatures: int
     block_samples: int
+    block_steps: int
     waves: int
 
 
 _SIZES = {
-    "ci": Sizes(16, 4, 60, 8, 100, 8, 400, (8, 16), 100, (16, 24), 5, 6, 40),
-    "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 24, 32), 7, 30, 300),
-    "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), 13, 200, 2000),
+    "ci": Sizes(16, 4, 60, 8, 80, 8, 400, (8, 16), 100, (8, 16, 32), (16, 24, 32), 5, 8, 250, 40),
+    "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 32, 48), (16, 24, 32), 7, 30, 400, 300),
+    "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), (16, 32, 64), 13, 200, 2000, 2000),
 }
 
 
