@@ -80,9 +80,15 @@ def dashboards(arguments: argparse.Namespace) -> None:
 
 
 def warm(arguments: argparse.Namespace) -> None:
-    from mlphys import samplers
+    import torch
 
-    samplers.warm()
+    import mlphys as mp
+
+    mp.samplers.warm()
+    square = mp.square(4)
+    mp.phases.severed(mp.phases.percolation(square, [0.5], 1).x, square)
+    for dtype in (torch.float64, torch.complex128):
+        next(mp.vmc.ground_state(mp.TransverseIsing(square), mp.nets.RBM(16, dtype=dtype), 1, samples=16))
 
 
 def check(arguments: argparse.Namespace) -> int:
