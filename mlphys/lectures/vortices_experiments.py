@@ -140,12 +140,12 @@ def scaling_of_vortices(table: pd.DataFrame, power: int = 2) -> tuple[Estimate, 
     one function of (T − Tc) ln(L/a)² for all sides: `power` is 2 for vortices, which come in pairs, and 1 for hours. Its
     logarithm is taken to be a cubic, the core a to lie between 1/4 and 4 sites; the Estimate is over all Tc and a, by their
     likelihood, with errors enlarged where χ² exceeds its degrees of freedom. Points within two errors of 0 are left out.
-    Raises ValueError when fewer than seven remain.
+    Raises ValueError when fewer than five remain.
     Source: Kosterlitz 1974 (10.1088/0022-3719/7/6/005).
     """
     table = table[table["value"] > 2 * table["error"]]
-    if len(table) < 7:
-        raise ValueError(f"table has {len(table)} points above two errors: the fit needs 7 at least")
+    if len(table) < 5:
+        raise ValueError(f"table has {len(table)} points above two errors: a cubic needs 5 at least")
     temperature, size = table["temperature"].to_numpy(), table["size"].to_numpy()
     relative = (table["error"] / table["value"]).to_numpy()
     critical, cores = np.linspace(temperature.min() - 0.1, temperature.max() + 0.1, 201), np.geomspace(0.25, 4, 17)
