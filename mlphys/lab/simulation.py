@@ -1,5 +1,6 @@
 """What most apps are made of: one lattice that runs live, what was measured on it, and the player that drives it."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -103,8 +104,8 @@ class SimulationPlayer(Player):
     """Drives the `simulation` of an app and lets the controls change it.
 
     Every frame goes as many sweeps on as the control `sweeps` says (1 without it) and draws; every thirtieth also tells and
-    plots. A control that changes is handed to its function in `turns`; if it is among `rebuilds`, as for a reset, a new
-    simulation is made; after any change everything is drawn and plotted.
+    plots, and so do a single step and the end of a run. A control that changes is handed to its function in `turns`; if it
+    is among `rebuilds`, as for a reset, a new simulation is made; after any change everything is drawn, told and plotted.
 
     Arguments: make(seed), a new simulation as the controls say; knobs, the controls; draw, plot and tell, called with the
     simulation, to show the lattice, the plots and the numbers; turns(simulation, value), by name of the control: changes
@@ -138,12 +139,18 @@ class SimulationPlayer(Player):
 
     def _show(self) -> None:
         self._draw(self.simulation)
+        self._tell(self.simulation)
         self._plot(self.simulation)
+
+    def _run(self, stop: threading.Event) -> None:
+        super()._run(stop)
+        if not self.message:
+            self._guarded(self._show, count=0)
 
     def _frame(self) -> None:
         self.simulation.advance(int(getattr(self._knobs, "sweeps", 1)))
         self._draw(self.simulation)
-        if self.steps % 30 == 0:
+        if not self.running or self.steps % 30 == 0:
             self._tell(self.simulation)
             self._plot(self.simulation)
 

@@ -104,4 +104,5 @@ class TrainingPlayer(Player):
         for colour, (name, seen) in enumerate(self._seen.items(), 1):
             step, mean, error = np.array(seen).T
             traces.append(markers(step, mean, np.nan_to_num(error), name, colour))
-        self.plot.update(*traces)
+        # Axes without data would begin at −1.
+        self.plot.update(*traces, layout={"yaxis": {"range": [0, 1], "autorange": bool(self.losses)}})

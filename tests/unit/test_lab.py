@@ -603,12 +603,30 @@ class TestSimulation:
 
     def test_every_frame_is_drawn_and_every_thirtieth_told(self):
         player, knobs, shown = self.player()
-        assert shown == {"draw": 1, "plot": 1, "tell": 0}
+        assert shown == {"draw": 1, "plot": 1, "tell": 1}
         knobs.sweeps = "4"
+        player.running = True  # as in a run, but frame by frame
         for _ in range(31):
-            player.step_once()
+            player._guarded(player._frame)
         assert player.simulation.state.sweep == 4 * 31
-        assert shown == {"draw": 2 + 31, "plot": 2 + 2, "tell": 2}
+        assert shown == {"draw": 2 + 31, "plot": 2 + 2, "tell": 2 + 2}
+
+    def test_who_stops_or_steps_is_told(self):
+        player, _, shown = self.player()
+        player.step_once()
+        assert shown == {"draw": 2, "plot": 2, "tell": 2}
+        player.start()
+        while player.steps < 5:
+            time.sleep(0.01)
+        assert player.stop()
+        told = dict(shown)
+        assert told["draw"] == 2 + player.steps - 1 + 1 and told["tell"] == told["plot"] >= 3
+        player._step = lambda: 1 / 0
+        player.start()
+        while player.running:
+            time.sleep(0.01)
+        player.stop()
+        assert shown == told and "ZeroDivisionError" in player.message
 
     def test_controls_turn_rebuild_or_repaint(self):
         player, knobs, shown = self.player()
