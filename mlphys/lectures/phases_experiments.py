@@ -114,7 +114,7 @@ def blocked_curves(
 
 
 def classified_critical_temperature(
-    subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 150, steps: int = 1000, seed: int = 0,
+    subject: Subject = SQUARE, sides: Sequence[int] = (20, 36, 60), samples: int = 600, steps: int = 1000, seed: int = 0,
     network: "Classifier | None" = None, **options,
 ) -> tuple["Scaling", pd.DataFrame]:
     """The collapse of blocked curves, with sizes in sites of a block, and their table.
