@@ -1,6 +1,5 @@
 """Lecture 04, vortices: its sizes, and the live lattice at which networks look, each in its own way."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -301,8 +300,7 @@ def app(size: str | None = None) -> App:
         nonlocal lesson
         lesson = Lesson(knobs.model, int(knobs.side), knobs.shown, knobs.middle, chosen.lesson_samples, chosen.lesson_steps)
         readouts.update(network="not trained yet")
-        # In a thread of its own: a reset waits for the configurations that are being drawn.
-        threading.Thread(target=training.reset, daemon=True).start()
+        training.reset()
 
     training = TrainingPlayer(begin, learnt, label="the training")
     enrol()
