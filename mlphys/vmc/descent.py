@@ -1,4 +1,4 @@
-"""Variational Monte Carlo: ground states of quantum spins, as generators that yield energies with error bars."""
+"""Ground states: a generator of steps, each with an energy and its error bar."""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from mlphys import checks, stats
-from mlphys.core import State
 from mlphys.hamiltonians.born import Born
 from mlphys.hamiltonians.quantum import QuantumSpins
-from mlphys.nets.wavefunctions import Tangent, WaveFunction
+from mlphys.nets.wavefunctions import WaveFunction
 from mlphys.samplers.metropolis import Metropolis
 from mlphys.stats import Estimate
 from mlphys.threads import one_blas_thread
+from mlphys.vmc.reconfiguration import NOWHERE, Diverged, natural_gradient
+from mlphys.vmc.sampling import draw
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,6 @@ class Step:
     v_score: float
     rhat: float
     acceptance: float
-
-
-_NOWHERE = np.zeros(())
-
-
-class Diverged(FloatingPointError):
-    """The optimisation broke down; the parameters are those of the last good step."""
 
 
 def ground_state(
@@ -78,7 +72,7 @@ def ground_state(
 
 
 def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentum, sweeps, burn_in, space) -> Iterator[Step]:
-    good, change = _values(psi), _NOWHERE
+    good, change = _values(psi), NOWHERE
     try:
         sampler.step(state, burn_in)
         for number in range(1, steps + 1):
@@ -96,41 +90,6 @@ def _descent(hamiltonian, psi, sampler, state, steps, rows, rate, shift, momentu
             yield step
     except KeyboardInterrupt:
         return
-
-
-def draw(sampler: Metropolis, state: State, rows: int, sweeps: int = 1) -> tuple[torch.Tensor, float]:
-    """States `(rows · chains, n_sites)`, `sweeps` sweeps apart, and the share of accepted proposals."""
-    x, acceptance = [], 0.0
-    with sampler.hamiltonian.frozen():
-        for _ in range(rows):
-            info = sampler.step(state, sweeps)
-            acceptance += float(np.mean(np.asarray(info.acceptance)))
-            x.append(state.x.clone())
-    return torch.cat(x), acceptance / rows
-
-
-def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", near: np.ndarray = _NOWHERE):
-    """The change `(n_parameters,)` that follows the local energies `(batch,)` best, and otherwise stays close to `near`.
-
-    It minimises |O change − (local − mean)|² / batch + shift · |change − near|², O the centred log derivatives: with
-    near = 0, (S + shift)⁻¹ F with their covariance S and the force F. Both values of `space` give the same.
-    """
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
-
-    n, error = len(local), local - local.mean()
-    if near.ndim:
-        error = error - tangent.push_forward(near)
-    if space == "auto":
-        space = "samples" if n <= tangent.n_parameters else "parameters"
-    metric = (tangent.overlaps() if space == "samples" else tangent.covariance()) / n
-    metric[np.diag_indices(len(metric))] += shift
-    right = error / n if space == "samples" else tangent.pull_back(error / n)
-    try:
-        factor = cho_factor(metric, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        raise Diverged(f"the metric is not positive with shift={shift:g}: raise it, or lower the rate") from None
-    found = cho_solve(factor, right, overwrite_b=True, check_finite=False)
-    return near + (tangent.pull_back(found) if space == "samples" else found)
 
 
 def _judge(number: int, local: np.ndarray, n_sites: int, acceptance: float) -> Step:
