@@ -1,7 +1,7 @@
 """Variational Monte Carlo of quantum spins: ground states, dynamics and what they measure."""
 
-from mlphys.vmc.descent import Step, ground_state
+from mlphys.vmc.descent import Step, expectation, ground_state
 from mlphys.vmc.reconfiguration import Diverged, natural_gradient
 from mlphys.vmc.sampling import draw
 
-__all__ = ["Diverged", "Step", "draw", "ground_state", "natural_gradient"]
+__all__ = ["Diverged", "Step", "draw", "expectation", "ground_state", "natural_gradient"]
