@@ -3,6 +3,7 @@
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.rbm import RBM, TranslationRBM
+from mlphys.nets.vit import ViT
 from mlphys.nets.wavefunctions import WaveFunction
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "MultilayerPerceptron",
     "TranslationRBM",
     "VariationalAutoencoder",
+    "ViT",
     "WaveFunction",
 ]
