@@ -104,6 +104,22 @@ class Lattice:
         return np.stack([self.shifted(step) for step in self.coordinates])
 
     @cached_property
+    def rotations(self) -> np.ndarray:
+        """Rotations and reflections that keep the torus, acting on integer coordinates from the right, `(n, d, d)`."""
+        d, metric = len(self.shape), np.asarray(self.basis) @ np.transpose(self.basis)
+        matrices = np.array(list(product((-1, 0, 1), repeat=d * d))).reshape(-1, d, d)
+        keep_lengths = np.isclose(matrices @ metric @ matrices.swapaxes(1, 2), metric).all((1, 2))
+        keep_sides = (np.asarray(self.shape)[:, None] * matrices % self.shape == 0).all((1, 2))
+        found = matrices[keep_lengths & keep_sides]
+        return found[np.argsort(-np.trace(found, axis1=1, axis2=2), kind="stable")]
+
+    @cached_property
+    def point_group(self) -> np.ndarray:
+        """The `rotations` about site 0 as permutations of the sites, `(n, n_sites)`, the identity first."""
+        moved = (self.coordinates @ self.rotations) % self.shape
+        return np.ravel_multi_index(tuple(np.moveaxis(moved, -1, 0)), self.shape).astype(np.int32)
+
+    @cached_property
     def _shells(self) -> list[np.ndarray]:
         """Integer steps grouped by the shortest periodic distance from the origin, nearest shell first."""
         images = np.array(list(product((-1, 0, 1), repeat=len(self.shape)))) * np.asarray(self.shape)

@@ -3,6 +3,7 @@
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.rbm import RBM, TranslationRBM
+from mlphys.nets.symmetric import Symmetric, momentum
 from mlphys.nets.vit import ViT
 from mlphys.nets.wavefunctions import WaveFunction
 
@@ -12,8 +13,10 @@ __all__ = [
     "ConvolutionalNetwork",
     "LogisticRegression",
     "MultilayerPerceptron",
+    "Symmetric",
     "TranslationRBM",
     "VariationalAutoencoder",
     "ViT",
     "WaveFunction",
+    "momentum",
 ]
