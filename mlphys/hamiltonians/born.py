@@ -14,8 +14,8 @@ from mlphys.random import generator
 class Born(Hamiltonian):
     """|ψ(x)|² over the basis states x = ±1 `(batch, n_sites)` that a quantum Hamiltonian reaches; its action is −2 Re log ψ.
 
-    psi: anything with `log_psi(x) -> (batch,)`. Metropolis turns what a term of the Hamiltonian turns: single spins, or two
-    antiparallel ones where Σσᶻ is conserved. Chains start from the Néel state on bipartite lattices, else at random.
+    psi: a `WaveFunction`. Metropolis turns what a term of the Hamiltonian turns: single spins, or two antiparallel ones
+    where Σσᶻ is conserved. Chains start from the Néel state on bipartite lattices then, else at random.
 
     >>> import mlphys as mp
     >>> model = mp.TransverseIsing(mp.lattices.chain(8))
@@ -33,10 +33,7 @@ class Born(Hamiltonian):
         self.observables = {"energy": lambda x: self.energy(x) / self.lattice.n_sites, "magnetisation": self.magnetisation}
 
     def energy(self, x):
-        import torch
-
-        with torch.no_grad():
-            return -2 * self.psi.log_psi(self.check_x(x)).real
+        return -2 * self.psi.log_psi_of(self.check_x(x)).real
 
     def magnetisation(self, x):
         """Mean of σᶻ, `(batch,)`."""
@@ -79,25 +76,29 @@ class Born(Hamiltonian):
             self._frozen = None
 
     def kernel(self, rule: str):
-        return self._frozen or self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, (self.hamiltonian.flips,))
+        return self._frozen or self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, ())
 
-    def _sweeps(self, x, flips, betas, chains, seed, first_sweep, sweeps):
-        """Metropolis for every network: one proposal for all chains at once."""
+    def _sweeps(self, x, betas, chains, seed, first_sweep, sweeps):
+        """Metropolis for every network: one proposal for all chains at once, on the device of ψ."""
         import torch
 
-        accepted, rows = np.zeros(len(x), np.int64), np.arange(len(x))
-        action = self.energy(x).cpu().numpy()
+        device = self.psi.device
+        spins, betas = (torch.from_numpy(part).to(device) for part in (x, betas))
+        accepted, action = torch.zeros_like(spins[:, 0], dtype=torch.long), self.energy(spins)
         for sweep in range(first_sweep, first_sweep + sweeps):
-            # Drawn for every chain there may be, so that slices of the chains draw the same.
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, sweep], np.uint64)))
-            terms = rng.integers(0, len(flips), (self.lattice.n_sites, chains.max() + 1))[:, chains]
-            uniform = rng.random((self.lattice.n_sites, chains.max() + 1))[:, chains]
-            for term, u in zip(terms, uniform, strict=True):
-                turned, sites = x.copy(), flips[term]
-                turned[rows[:, None], sites] *= -1
-                new = self.energy(torch.from_numpy(turned)).cpu().numpy()
-                acts = (sites.shape[1] == 1) | (x[rows, sites[:, 0]] != x[rows, sites[:, -1]])
-                accept = acts & (u < np.exp(np.minimum(betas * (action - new), 0)))
-                x[accept], action[accept] = turned[accept], new[accept]
-                accepted += accept
-        return accepted
+            # One chain after the other, so that the first of them draw the same whatever their number.
+            drawn = rng.random((chains.max() + 1, 2, self.lattice.n_sites))[chains].transpose(1, 2, 0)
+            parts = (len(self.hamiltonian.flips) * drawn[0]).astype(np.int64), np.log1p(-drawn[1])
+            for terms, log_u in zip(*(torch.from_numpy(part).to(device) for part in parts), strict=True):
+                rows = self.hamiltonian.acts(spins, terms).nonzero()[:, 0]
+                before = spins[rows]
+                after = self.hamiltonian.turned(before, terms[rows])
+                old, new = action[rows], self.energy(after)
+                accept = log_u[rows] < betas[rows] * (old - new)
+                spins[rows], action[rows] = torch.where(accept[:, None], after, before), torch.where(accept, new, old)
+                accepted[rows] += accept
+        x[:] = spins.cpu().numpy()
+        return accepted.cpu().numpy()
+
+    _sweeps.whole = True  # type: ignore[attr-defined]  # torch has threads of its own

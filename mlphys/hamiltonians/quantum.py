@@ -1,6 +1,7 @@
 """Quantum spins 1/2 in the basis of σᶻ: a diagonal of pairs, and terms that flip one spin or exchange two."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -35,14 +36,37 @@ class QuantumSpins:
             raise ValueError(f"x has shape {tuple(x.shape)}: allowed is (batch, n_sites) with n_sites = {n}")
         return x
 
-    def diagonal(self, x):
-        """⟨x|H|x⟩ `(batch,)` of states `(batch, n_sites)`."""
+    def tensors(self, device) -> SimpleNamespace:
+        """`first` and `second` site of each pair, `zz`, `flips` and `weights` as torch tensors, made once for a device."""
         import torch
 
+        made = self.__dict__.setdefault("_tensors", {})
+        if str(device) not in made:
+            whole = {"first": self.pairs[:, 0], "second": self.pairs[:, 1], "flips": self.flips}
+            parts = {name: torch.from_numpy(np.ascontiguousarray(part)).long() for name, part in whole.items()}
+            parts |= {"zz": torch.from_numpy(self.zz), "weights": torch.from_numpy(self.weights)}
+            made[str(device)] = SimpleNamespace(**{name: part.to(device) for name, part in parts.items()})
+        return made[str(device)]
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_tensors"}
+
+    def diagonal(self, x):
+        """⟨x|H|x⟩ `(batch,)` of states `(batch, n_sites)`."""
         x = self.check_x(x)
-        first, second = torch.from_numpy(self.pairs.T).long().to(x.device)
-        zz = torch.from_numpy(self.zz).to(x.device)
-        return (x[:, first] * x[:, second]).to(zz) @ zz
+        tensors = self.tensors(x.device)
+        return (x[:, tensors.first] * x[:, tensors.second]).to(tensors.zz) @ tensors.zz
+
+    def acts(self, x, terms=None):
+        """Which terms act on states x, `(batch, n_terms)`; with `terms` `(batch,)`, whether that one does, `(batch,)`."""
+        flips = self.tensors(x.device).flips
+        ends = x[:, flips[:, [0, -1]]] if terms is None else x.gather(1, flips[terms][:, [0, -1]])
+        return (ends[..., 0] != ends[..., 1]) | (not self.conserves_magnetisation)
+
+    def turned(self, x, terms):
+        """The states x `(batch, n_sites)` after the spins of one term each, `(batch,)`, are turned."""
+        sites = self.tensors(x.device).flips[terms]
+        return x.scatter(1, sites, -x.gather(1, sites))
 
     def connected(self, x):
         """States x' `(batch, 1 + n_terms, n_sites)` that H joins to x `(batch, n_sites)`, and their ⟨x|H|x'⟩.
@@ -52,15 +76,10 @@ class QuantumSpins:
         import torch
 
         x = self.check_x(x)
-        flips, weights = torch.from_numpy(self.flips).long().to(x.device), torch.from_numpy(self.weights).to(x.device)
-        acts = torch.ones(len(x), len(flips), dtype=torch.bool, device=x.device)
-        if self.conserves_magnetisation:
-            acts = x[:, flips[:, 0]] != x[:, flips[:, 1]]
-        sign = torch.ones(len(flips), self.lattice.n_sites, dtype=x.dtype, device=x.device)
-        sign.scatter_(1, flips, -1)
-        turned = torch.where(acts[:, :, None], x[:, None] * sign, x[:, None])
-        states = torch.cat([x[:, None], turned], dim=1)
-        return states, torch.cat([self.diagonal(x)[:, None], weights * acts], dim=1)
+        acts, states = self.acts(x), x[:, None].repeat(1, 1 + len(self.flips), 1)
+        row, term = acts.nonzero(as_tuple=True)
+        states[row, 1 + term] = self.turned(x[row], term)
+        return states, torch.cat([self.diagonal(x)[:, None], self.tensors(x.device).weights * acts], dim=1)
 
     def basis(self, sector: int | None = None) -> np.ndarray:
         """All states as whole numbers, `(n_states,)`, in rising order: bit i is set where σᶻ of site i is −1.

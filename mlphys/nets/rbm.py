@@ -135,7 +135,7 @@ class RBMTangent(Tangent):
         return (1 + self.spins.shape[1]) * (1 + self.hidden.shape[1]) - 1
 
     @property
-    def centred(self) -> torch.Tensor:  # type: ignore[override]
+    def rows(self) -> torch.Tensor:  # type: ignore[override]
         products = (self.spins[:, :, None] * self.hidden[:, None]).reshape(len(self.spins), -1)
         derivatives = np.concatenate([self.spins, self.hidden, products], axis=1)
         return torch.from_numpy(derivatives - derivatives.mean(0))

@@ -95,7 +95,8 @@ class _SingleSite(Sampler):
         def sweep_slice(x, *by_chain):
             return kernel(x, *tables, *self.options, *by_chain, *counters)
 
-        changed = over_chains(sweep_slice, (x, *by_chain), seconds=x.size * sweeps * 1e-8)
+        seconds = 0 if getattr(kernel, "whole", False) else x.size * sweeps * 1e-8
+        changed = over_chains(sweep_slice, (x, *by_chain), seconds=seconds)
         return Info(flipped=changed)
 
     @cached_property

@@ -1,6 +1,7 @@
 """Stochastic reconfiguration: the natural gradient, solved in the smaller of the two spaces."""
 
 import numpy as np
+import torch
 
 from mlphys.nets.wavefunctions import Tangent
 
@@ -17,19 +18,36 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
     It minimises |O change − (local − mean)|² / batch + shift · |change − near|², O the centred log derivatives: with
     near = 0, (S + shift)⁻¹ F with their covariance S and the force F. Both values of `space` give the same.
     """
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
-
     n, error = len(local), local - local.mean()
     if near.ndim:
         error = error - tangent.push_forward(near)
     if space == "auto":
-        space = "samples" if n <= tangent.n_parameters else "parameters"
-    metric = (tangent.overlaps() if space == "samples" else tangent.covariance()) / n
-    metric[np.diag_indices(len(metric))] += shift
-    right = error / n if space == "samples" else tangent.pull_back(error / n)
-    try:
-        factor = cho_factor(metric, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        raise Diverged(f"the metric is not positive with shift={shift:g}: raise it, or lower the rate") from None
-    found = cho_solve(factor, right, overwrite_b=True, check_finite=False)
-    return near + (tangent.pull_back(found) if space == "samples" else found)
+        space = "samples" if tangent.parts * n <= tangent.n_parameters else "parameters"
+    metric = tangent.overlaps() if space == "samples" else tangent.covariance()
+    metric /= n
+    if space == "parameters":
+        return near + _solve(metric, shift, tangent.pull_back(error / n))
+    right = error / n if tangent.parts == 1 else (error / n).astype(np.complex128).view(np.float64)
+    found = _solve(metric, shift, right)
+    return near + tangent.pull_back(found if tangent.parts == 1 else found.view(np.complex128))
+
+
+def _solve(metric: np.ndarray | torch.Tensor, shift: float, right: np.ndarray) -> np.ndarray:
+    """(metric + shift)⁻¹ right, where the metric is; its lower triangle counts."""
+    if isinstance(metric, torch.Tensor):
+        metric.diagonal().add_(shift)
+        factor, failed = torch.linalg.cholesky_ex(metric)
+        found = torch.cholesky_solve(torch.from_numpy(right).to(metric)[:, None], factor)[:, 0].cpu().numpy()
+        failed = bool(failed)
+    else:
+        from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+        metric[np.diag_indices(len(metric))] += shift
+        try:
+            factor = cho_factor(metric, lower=True, overwrite_a=True, check_finite=False)
+            found, failed = cho_solve(factor, right, overwrite_b=True, check_finite=False), False
+        except LinAlgError:
+            failed = True
+    if failed:
+        raise Diverged(f"the metric is not positive with shift={shift:g}: raise it, or lower the rate")
+    return found
