@@ -80,8 +80,11 @@ def one_torch_thread():
 
 
 @contextmanager
-def one_blas_thread():
+def one_blas_thread(wanted: bool = True):
     """Give numpy's, scipy's and torch's linear algebra one thread for a while; two are often slower on small matrices."""
+    if not wanted:
+        yield
+        return
     with _linear_algebra().limit(limits=1, user_api="blas"), one_torch_thread():
         yield
 

@@ -25,6 +25,7 @@ class RBM(WaveFunction):
     visible: torch.Tensor
     bias: torch.Tensor
     weights: torch.Tensor
+    compiled = True
 
     def __init__(self, n_sites: int, alpha: int = 1, dtype: torch.dtype = torch.float64, seed: int = 0):
         super().__init__()

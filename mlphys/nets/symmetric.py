@@ -41,6 +41,7 @@ class Symmetric(WaveFunction):
         signs = (1,) if flip is None else (1, flip)
         weights = np.concatenate([sign * characters.conj() for sign in signs])
         self.flips, self.positive = flip is not None, bool((weights == 1).all())
+        self.batch = max(1, psi.batch // len(weights))
         for name, value in (("permutations", permutations.astype(np.int64)), ("weights", weights.astype(complex))):
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
 
@@ -53,9 +54,6 @@ class Symmetric(WaveFunction):
             return logs.logsumexp(1) - math.log(len(self.weights))
         top = logs.real.detach().amax(1, keepdim=True)
         return top[:, 0] + (self.weights * (logs - top).exp()).mean(1).log()
-
-    def local_energies(self, hamiltonian, x, batch=4096):
-        return super().local_energies(hamiltonian, x, max(1, batch // len(self.weights)))
 
 
 def momentum(lattice: Lattice, numbers) -> np.ndarray:

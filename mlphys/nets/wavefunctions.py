@@ -17,11 +17,12 @@ class WaveFunction(nn.Module):
     device of the parameters. One that can be sampled exactly has `sample(n, seed) -> (x, log_q)`, and needs no chains.
 
     `batch` is how many amplitudes are computed at a time on a CPU, sixteen times as many on a GPU; an eighth of that for
-    derivatives.
+    derivatives. `compiled` says that all work is done in kernels, beside which linear algebra gains nothing from threads.
     """
 
     n_sites: int
     batch: int = 1024
+    compiled = False
 
     def log_psi(self, x: torch.Tensor) -> torch.Tensor:
         """Logarithm of the amplitude, `(batch,)`; the norm is free."""
