@@ -1,7 +1,9 @@
 """Variational Monte Carlo of quantum spins: ground states, dynamics and what they measure."""
 
+from mlphys.vmc import observables
 from mlphys.vmc.descent import Step, expectation, ground_state
+from mlphys.vmc.observables import sample
 from mlphys.vmc.reconfiguration import Diverged, natural_gradient
 from mlphys.vmc.sampling import draw
 
-__all__ = ["Diverged", "Step", "draw", "expectation", "ground_state", "natural_gradient"]
+__all__ = ["Diverged", "Step", "draw", "expectation", "ground_state", "natural_gradient", "observables", "sample"]

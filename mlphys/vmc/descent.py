@@ -18,11 +18,9 @@ from mlphys.samplers.metropolis import Metropolis
 from mlphys.stats import Estimate
 from mlphys.threads import one_blas_thread
 from mlphys.vmc import checkpoints
+from mlphys.vmc.observables import BATCH, rows_of
 from mlphys.vmc.reconfiguration import NOWHERE, Diverged, natural_gradient
 from mlphys.vmc.sampling import draw
-
-# States whose local energies are computed at once.
-BATCH = 8192
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def ground_state(
     True
     """
     checks.whole("steps", steps, 1), checks.whole("every", every, 1)
-    rows = _rows(samples, chains)
+    rows = rows_of(samples, chains)
     checks.one_of("space", space, ("auto", "parameters", "samples"))
     checks.one_of("method", method, ("sr", "adam"))
     rates, shifts = _schedule("rate", rate), _schedule("shift", shift)
@@ -116,11 +114,11 @@ def expectation(
     >>> abs(expectation(model, psi, samples=800).energy.deviation(-8 * 5.0)) < 20   # nearly the uniform state
     True
     """
-    rows = _rows(samples, chains)
+    rows = rows_of(samples, chains)
     sampler = Metropolis(Born(psi, hamiltonian))
     state = sampler.init(chains, seed=checks.seed(seed))
     local, accepted, block = [], 0.0, max(1, BATCH // chains)
-    with one_blas_thread():
+    with one_blas_thread(psi.compiled):
         sampler.step(state, burn_in)
         for begin in range(0, rows, block):
             part = min(block, rows - begin)
@@ -160,7 +158,7 @@ def _descent(hamiltonian, sampler, run: _Run, steps, rows, sweeps, rates, advanc
     try:
         for number in range(run.step + 1, steps + 1):
             before = run.snapshot()
-            with one_blas_thread():
+            with one_blas_thread(psi.compiled):
                 x, acceptance = draw(sampler, state, rows, sweeps)
                 local = psi.local_energies(hamiltonian, x).cpu().numpy()
                 step = _judge(number, local.reshape(rows, state.chains), hamiltonian.lattice.n_sites, acceptance)
@@ -196,10 +194,7 @@ def _judge(number: int, local: np.ndarray, n_sites: int, acceptance: float) -> S
     real = local.real
     if not np.isfinite(local).all():
         return Step(number, Estimate(math.nan, math.nan), math.nan, math.nan, math.nan, acceptance)
-    try:
-        energy = stats.estimate(real)
-    except stats.ChainTooShort as short:
-        energy = short.estimate
+    energy = stats.estimate(real, minimum=0)
     variance = float((np.abs(local - local.mean()) ** 2).mean())
     rhat = stats.split_rhat(real) if len(real) > 3 else math.nan
     return Step(number, energy, variance, n_sites * variance / energy.mean**2, rhat, acceptance)
@@ -209,12 +204,6 @@ def _add(psi: WaveFunction, change: torch.Tensor) -> None:
     with torch.no_grad():
         values = torch.nn.utils.parameters_to_vector(psi.parameters())
         torch.nn.utils.vector_to_parameters(values + change.to(values), psi.parameters())
-
-
-def _rows(samples: int, chains: int) -> int:
-    if checks.whole("samples", samples, 1) % checks.whole("chains", chains, 1):
-        raise ValueError(f"samples={samples!r} is not allowed: it must be a multiple of chains={chains}")
-    return samples // chains
 
 
 def _schedule(name: str, value: Schedule) -> Callable[[int], float]:
