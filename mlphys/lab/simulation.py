@@ -107,20 +107,21 @@ class SimulationPlayer(Player):
     plots, and so do a single step and the end of a run. A control that changes is handed to its function in `turns`; if it
     is among `rebuilds`, as for a reset, a new simulation is made; after any change everything is drawn, told and plotted.
 
-    Arguments: make(seed), a new simulation as the controls say; knobs, the controls; draw, plot and tell, called with the
-    simulation, to show the lattice, the plots and the numbers; turns(simulation, value), by name of the control: changes
-    the simulation, or returns another that takes its place; rebuilds, names of controls; label, the accessible name.
+    Arguments: make(seed), a new simulation as the controls say, or anything else with `advance(sweeps)`; knobs, the
+    controls; draw, plot and tell, called with the simulation, to show the lattice, the plots and the numbers;
+    turns(simulation, value), by name of the control: changes the simulation, or returns another that takes its place;
+    rebuilds, names of controls; label, the accessible name.
     """
 
     def __init__(
         self,
-        make: Callable[[int], Simulation],
+        make: Callable[[int], Any],
         knobs: Controls,
         *,
-        draw: Callable[[Simulation], None],
-        plot: Callable[[Simulation], None],
-        tell: Callable[[Simulation], None],
-        turns: Mapping[str, Callable[[Simulation, Any], Simulation | None]],
+        draw: Callable[[Any], None],
+        plot: Callable[[Any], None],
+        tell: Callable[[Any], None],
+        turns: Mapping[str, Callable[[Any, Any], Any]],
         rebuilds: Collection[str],
         label: str,
     ):
