@@ -1,0 +1,137 @@
+"""Lecture 05: of each exercise the stub fails, the solution passes, usual mistakes are told apart; the app; the tables."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mlphys.lectures import wavefunctions as lecture
+from mlphys.lectures.wavefunctions_exercises import exercises
+
+
+def overflowing(x, visible, bias, weights):
+    return x @ visible + np.log(np.cosh(x @ weights + bias)).sum(1)
+
+
+def local_energy(ratio):
+    """The local energy with another function in place of exp(log ψ(x') − log ψ(x))."""
+
+    def answer(log_psi, x, field):
+        energy = -(x * np.roll(x, 1, axis=1)).sum(1).astype(float)
+        for site in range(x.shape[1]):
+            turned = x.copy()
+            turned[:, site] *= -1
+            energy -= field * ratio(log_psi(turned) - log_psi(x))
+        return energy
+
+    return answer
+
+
+def on_an_open_chain(log_psi, x, field):
+    return local_energy(np.exp)(log_psi, x, field) + x[:, 0] * x[:, -1]
+
+
+def uncentred(derivatives, local, shift):
+    metric = derivatives.T @ derivatives / len(local) + shift * np.eye(derivatives.shape[1])
+    return np.linalg.solve(metric, derivatives.T @ (local - local.mean()) / len(local))
+
+
+def swap(finish):
+    """Something made of the log ratios of a swap."""
+
+    def answer(log_psi, x, y, sites):
+        u, v = x.copy(), y.copy()
+        u[:, sites], v[:, sites] = y[:, sites], x[:, sites]
+        return finish(log_psi(u) + log_psi(v) - log_psi(x) - log_psi(y))
+
+    return answer
+
+
+def swap_on_views(log_psi, x, y, sites):
+    x[:, sites], y[:, sites] = y[:, sites], x[:, sites]
+    return -np.log(np.exp(log_psi(x) + log_psi(y) - log_psi(x) - log_psi(y)).mean())
+
+
+# For each exercise usual mistakes and a word of the diagnosis that each must get.
+MISTAKES = {
+    "amplitude": [
+        (lambda x, visible, bias, weights: np.exp(x @ visible) * np.cosh(x @ weights + bias).prod(1), "ψ itself"),
+        (lambda x, visible, bias, weights: np.log(2 * np.cosh(x @ weights + bias)).sum(1), "visible spins are missing"),
+        (overflowing, "overflows"),
+    ],
+    "local energy": [
+        (local_energy(lambda change: np.exp(-change)), "upside down"),
+        (local_energy(lambda change: np.exp(2 * change)), "squared"),
+        (on_an_open_chain, "ring"),
+    ],
+    "gradient": [
+        (lambda derivatives, local: 2 * (derivatives * local[:, None]).mean(0), "add 100"),
+        (lambda derivatives, local: derivatives.T @ (local - local.mean()) / len(local), "both sides"),
+        (lambda derivatives, local: -2 * derivatives.T @ (local - local.mean()) / len(local), "reversed"),
+    ],
+    "natural gradient": [
+        (lambda derivatives, local, shift: derivatives.T @ (local - local.mean()) / len(local), "plain gradient"),
+        (uncentred, "subtract the means"),
+        (lambda derivatives, local, shift: exercises["natural gradient"].solution(derivatives, local, 0.0), "shift"),
+    ],
+    "swap": [
+        (swap(lambda logs: -logs.mean()), "log comes last"),
+        (swap(lambda logs: np.exp(logs).mean()), "purity"),
+        (swap_on_views, "on copies"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", exercises)
+def test_stub_fails_and_solution_passes(name):
+    exercise = exercises[name]
+    assert not exercise.check(exercise.stub) and "stub" in exercise.verdict.message
+    assert exercise.check(exercise.solution)
+
+
+@pytest.mark.parametrize("name", exercises)
+def test_usual_mistakes_are_told_apart(name):
+    messages = set()
+    for answer, word in MISTAKES[name]:
+        verdict = exercises[name].check(answer)
+        assert not verdict and word in verdict.message, verdict
+        messages.add(verdict.message)
+    assert len(messages) == len(MISTAKES[name]) >= 2
+
+
+def test_app_opens_without_torch():
+    code = "import sys; from mlphys.lectures import wavefunctions as w; w.app('ci'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_app_follows_its_controls():
+    app = lecture.app("ci")
+    (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
+    for name, value in (
+        ("method", "Adam"), ("rate", 0.002), ("samples", "256"), ("picture", "weights"), ("n_sites", "24"), ("alpha", "2"),
+        ("plot", "relative error against field"), ("plot", "energy against field"), ("field", 0.2), ("field", 2.0),
+    ):  # fmt: skip
+        setattr(knobs, name, value)
+        for _ in range(4):
+            app.player.step_once()
+            assert not app.player.message
+    assert app.player.simulation.psi.n_sites == 24 and app.player.simulation.samples == 256
+    app.close()
+
+
+def test_a_descent_goes_on_from_its_weights_when_the_field_turns():
+    descent = lecture.Descent(10, 1, 1.5, "sr", 0.05, 512, seed=1)
+    for _ in range(60):
+        descent.advance()
+    assert abs(descent.energy.mean / descent.exact - 1) < 2e-3
+    weights = descent.weights.copy()
+    descent.turn(field=1.4)
+    assert descent.energy is None and np.array_equal(descent.weights, weights)
+    for _ in range(5):
+        descent.advance()
+    # From scratch it would begin 0.3 J per site above.
+    assert abs(descent.at_this_field[0].energy.mean / 10 / descent.exact - 1) < 0.02
+    again = lecture.Descent(10, 1, 1.5, "sr", 0.05, 512, seed=1)
+    again.advance()
+    assert again.past[0] == descent.past[0]
