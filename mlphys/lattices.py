@@ -127,13 +127,18 @@ class Lattice:
         distance = np.round(np.linalg.norm(cartesian, axis=-1).min(axis=1), 9)
         return [self.coordinates[distance == d] for d in np.unique(distance) if d > 0]
 
+    @property
+    def n_shells(self) -> int:
+        """How many distances there are between two sites."""
+        return len(self._shells)
+
     def shell(self, k: int) -> np.ndarray:
         """Pairs of sites at the k-th shortest distance, each once, `(n_pairs, 2)`; k = 1 are nearest neighbours.
 
         Raises ValueError when the lattice has no such shell.
         """
-        if not is_whole(k) or not 1 <= k <= len(self._shells):
-            raise ValueError(f"shell k={k!r} does not exist on this lattice: allowed are 1 to {len(self._shells)}")
+        if not is_whole(k) or not 1 <= k <= self.n_shells:
+            raise ValueError(f"shell k={k!r} does not exist on this lattice: allowed are 1 to {self.n_shells}")
         sites = np.arange(self.n_sites, dtype=np.int32)
         pairs = np.concatenate([np.stack([sites, self.shifted(step)], axis=1) for step in self._shells[k - 1]])
         return np.unique(np.sort(pairs, axis=1), axis=0)

@@ -2,6 +2,7 @@
 
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
+from mlphys.nets.jastrow import Jastrow
 from mlphys.nets.rbm import RBM, TranslationRBM
 from mlphys.nets.symmetric import Symmetric, momentum
 from mlphys.nets.vit import ViT
@@ -11,6 +12,7 @@ __all__ = [
     "RBM",
     "Classifier",
     "ConvolutionalNetwork",
+    "Jastrow",
     "LogisticRegression",
     "MultilayerPerceptron",
     "Symmetric",
