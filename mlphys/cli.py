@@ -1,4 +1,4 @@
-"""The ``mlphys`` command: ``lab``, ``dashboards``, ``check``, ``warm`` and ``bench``."""
+"""The ``mlphys`` command: ``lab``, ``dashboards``, ``check``, ``warm``, ``train`` and ``bench``."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--port is {arguments.port}, must be between 1 and 65535")
     try:
         return arguments.command(arguments) or 0
-    except (FileNotFoundError, RuntimeError, ModuleNotFoundError) as error:
+    except (FileNotFoundError, RuntimeError, ModuleNotFoundError, ValueError) as error:
         print(f"mlphys: {error}", file=sys.stderr)
         return 1
 
@@ -54,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command(check, "see whether this installation can run the course")
     command(warm, "compile every kernel now, so that nobody waits later")
+    sub = command(train, "train a wave function by a recipe")
+    sub.add_argument("recipe", nargs="?", help="without it, the recipes are listed")
+    sub.add_argument("--seed", type=int, default=1, help="default 1")
+    sub.add_argument("--steps", type=int, help="steps in all (default: those of the recipe)")
+    sub.add_argument("--checkpoint", type=Path, metavar="FILE", help="kept up to date, and gone on from where it exists")
+    sub.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    sub.add_argument("--table", type=Path, metavar="FILE", help="append the result as a row to this CSV file")
+    sub.add_argument("--save", type=Path, metavar="FILE", help="keep the wave function, for mlphys.recipes.load")
     sub = command(bench, "measure the samplers side by side with their peers")
     sub.add_argument("subject", nargs="?", choices=["ising", "fields", "phases", "gpu"], help="default: all but gpu")
     sub.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
@@ -89,6 +97,17 @@ def warm(arguments: argparse.Namespace) -> None:
     mp.phases.severed(mp.phases.percolation(square, [0.5], 1).x, square)
     for dtype in (torch.float64, torch.complex128):
         next(mp.vmc.ground_state(mp.TransverseIsing(square), mp.nets.RBM(16, dtype=dtype), 1, samples=16))
+
+
+def train(arguments: argparse.Namespace) -> int:
+    from mlphys.recipes import RECIPES, train
+
+    if arguments.recipe is None:
+        for name, recipe in RECIPES.items():
+            print(f"{name:24}{recipe.network} · {recipe.system} · {recipe.steps} steps")
+        return 0
+    options = vars(arguments)
+    return train(options.pop("recipe"), **{name: value for name, value in options.items() if name != "command"})
 
 
 def check(arguments: argparse.Namespace) -> int:

@@ -14,8 +14,11 @@ def simulated() -> bool:
     return bool(numba.config.ENABLE_CUDASIM)
 
 
-def check(name) -> str:
-    """The name of a device; ValueError, with the reason, unless it can be used on this machine."""
+def check(name, kernels: bool = True) -> str:
+    """The name of a device; ValueError, with the reason, unless it can be used on this machine.
+
+    With `kernels` by numba's kernels, else by torch alone.
+    """
     checks.one_of("device", str(name), ("cpu", "cuda"))
     if str(name) == "cuda" and not simulated():
         from importlib.util import find_spec
@@ -24,7 +27,7 @@ def check(name) -> str:
 
         if not torch.cuda.is_available():
             raise ValueError("device='cuda' is not available: PyTorch finds no GPU on this machine; use device='cpu'")
-        if find_spec("numba_cuda") is None:
+        if kernels and find_spec("numba_cuda") is None:
             raise ValueError("device='cuda' is not available: its kernels need numba-cuda; pip install 'mlphys[gpu]'")
     return str(name)
 
