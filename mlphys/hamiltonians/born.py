@@ -8,14 +8,15 @@ import numpy as np
 
 from mlphys.hamiltonians.base import Hamiltonian
 from mlphys.hamiltonians.quantum import QuantumSpins
-from mlphys.random import generator
+from mlphys.random import generator, spawn
 
 
 class Born(Hamiltonian):
     """|ψ(x)|² over the basis states x = ±1 `(batch, n_sites)` that a quantum Hamiltonian reaches; its action is −2 Re log ψ.
 
     psi: a `WaveFunction`. Metropolis turns what a term of the Hamiltonian turns: single spins, or two antiparallel ones
-    where Σσᶻ is conserved. Chains start from the Néel state on bipartite lattices then, else at random.
+    where Σσᶻ is conserved. Chains start from the Néel state on bipartite lattices then, else at random. Where ψ has
+    `sample`, every sweep draws afresh.
 
     >>> import mlphys as mp
     >>> model = mp.TransverseIsing(mp.lattices.chain(8))
@@ -76,7 +77,17 @@ class Born(Hamiltonian):
             self._frozen = None
 
     def kernel(self, rule: str):
+        if hasattr(self.psi, "sample"):
+            return self._redraws, ()
         return self._frozen or self.psi.metropolis(self.hamiltonian.flips) or (self._sweeps, ())
+
+    def _redraws(self, x, betas, chains, seed, first_sweep, sweeps):
+        """Where ψ can be sampled exactly, a sweep is a new sample."""
+        if (betas != 1).any():
+            return self._sweeps(x, betas, chains, seed, first_sweep, sweeps)
+        drawn, _ = self.psi.sample(int(chains.max()) + 1, spawn(int(seed), first_sweep + sweeps))
+        x[:] = drawn[chains].cpu().numpy()
+        return np.full(len(x), self.n_updates * sweeps)
 
     def _sweeps(self, x, betas, chains, seed, first_sweep, sweeps):
         """Metropolis for every network: one proposal for all chains at once, on the device of ψ."""
@@ -101,4 +112,5 @@ class Born(Hamiltonian):
         x[:] = spins.cpu().numpy()
         return accepted.cpu().numpy()
 
-    _sweeps.whole = True  # type: ignore[attr-defined]  # torch has threads of its own
+    # Torch has threads of its own.
+    _redraws.whole = _sweeps.whole = True  # type: ignore[attr-defined]

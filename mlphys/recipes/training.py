@@ -153,13 +153,12 @@ def train(name: str, seed: int = 1, steps=None, checkpoint=None, device: str = "
     began, spoken = time.monotonic(), -math.inf
     try:
         for step in training.run(steps, checkpoint):
-            if time.monotonic() - spoken > 2 or step.step == planned:
-                energy = f"{step.energy.mean / n_sites:.6f} ± {step.energy.error / n_sites:.6f}"
-                scores = f"V-score {step.v_score:.1e}, R-hat {step.rhat:.2f}, acceptance {step.acceptance:.2f}"
-                print(
-                    f"step {step.step}/{planned}: {energy} per site, {scores}, {time.monotonic() - began:.0f} s", flush=True
-                )
-                spoken = time.monotonic()
+            now = time.monotonic()
+            if now - spoken > 2 or step.step == planned:
+                spoken = now
+                energy = f"{step.energy.mean / n_sites:.6f} ± {step.energy.error / n_sites:.6f} per site"
+                quality = f"V-score {step.v_score:.1e}, R-hat {step.rhat:.2f}, acceptance {step.acceptance:.2f}"
+                print(f"step {step.step}/{planned}: {energy}, {quality}, {now - began:.0f} s", flush=True)
         stopped = training.step < planned
     except KeyboardInterrupt:
         stopped = True

@@ -9,7 +9,7 @@ import mlphys as mp
 from mlphys import chain, square
 from mlphys.hamiltonians.born import Born
 from mlphys.nets.wavefunctions import Tangent, WaveFunction
-from mlphys.vmc import natural_gradient
+from mlphys.vmc import draw, natural_gradient
 
 MODELS = [mp.TransverseIsing(chain(8), field=0.7), mp.HeisenbergJ1J2(square(2, 4), j2=0.5)]
 
@@ -132,3 +132,25 @@ def test_metric_on_another_device_gives_the_same():
     for space in ("samples", "parameters"):
         here, there = (natural_gradient(kind(psi._jacobian(x)), local, 1e-3, space) for kind in (Tangent, Elsewhere))
         np.testing.assert_allclose(here, there, atol=1e-10)
+
+
+def test_exact_samples_are_independent_and_take_the_place_of_chains():
+    model = mp.TransverseIsing(chain(6), field=0.7)
+    psi = mp.nets.MaskedConvolution(model.lattice, channels=8, seed=3)
+    with torch.no_grad():
+        psi.output *= 30
+    sampler = mp.Metropolis(Born(psi, model))
+    state = sampler.init(8, seed=1)
+    first, second = (draw(sampler, state, 500)[0] for _ in range(2))
+    again = draw(sampler, sampler.init(8, seed=1), 500)[0]
+    assert (first == again).all() and (first != second).any()
+    chains = mp.run(sampler, 500, chains=8, seed=1, keep=True, burn_in=0).x
+    basis = torch.from_numpy(model.spins(model.basis()))
+    probabilities = psi.log_prob(basis).exp().detach().numpy()
+    assert probabilities.max() > 4 * probabilities.mean()
+    for x in (first, chains.flatten(0, 1)):
+        counts = np.bincount(((1 - x.long()) // 2 @ (1 << torch.arange(6))).numpy(), minlength=64)
+        expected = 4000 * probabilities
+        rare = expected < 5
+        found, wanted = (np.append(part[~rare], part[rare].sum()) for part in (counts, expected))
+        assert abs(((found - wanted) ** 2 / wanted).sum() - len(found)) < 4 * np.sqrt(2 * len(found))
