@@ -1,6 +1,7 @@
 """Networks, as torch modules that take configurations of a lattice as the samplers make them."""
 
 from mlphys.nets.autoencoder import VariationalAutoencoder
+from mlphys.nets.autoregressive import Autoregressive, MaskedConvolution, Recurrent
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.jastrow import Jastrow
 from mlphys.nets.rbm import RBM, TranslationRBM
@@ -10,11 +11,14 @@ from mlphys.nets.wavefunctions import WaveFunction
 
 __all__ = [
     "RBM",
+    "Autoregressive",
     "Classifier",
     "ConvolutionalNetwork",
     "Jastrow",
     "LogisticRegression",
+    "MaskedConvolution",
     "MultilayerPerceptron",
+    "Recurrent",
     "Symmetric",
     "TranslationRBM",
     "VariationalAutoencoder",

@@ -82,8 +82,8 @@ def _check_group(permutations: np.ndarray, characters: np.ndarray, n_sites: int)
         raise ValueError(f"characters has shape {characters.shape}: allowed is {permutations.shape[:1]}, one an element")
     number = {row.tobytes(): k for k, row in enumerate(permutations)}
     for first, character in zip(permutations, characters, strict=True):
-        products = [number.get(row.tobytes()) for row in first[permutations]]
-        if None in products:
+        products = [number.get(row.tobytes(), -1) for row in first[permutations]]
+        if -1 in products:
             raise ValueError(f"permutations is not a group: it lacks a product of the {len(permutations)} that are given")
         if not np.allclose(characters[products], character * characters):
             raise ValueError(f"characters={characters!r} do not represent the group: χ(gh) must be χ(g) χ(h)")
