@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_SUBJECTS = ["ising", "fields", "phases"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--table", type=Path, metavar="FILE", help="append the result as a row to this CSV file")
     sub.add_argument("--save", type=Path, metavar="FILE", help="keep the wave function, for mlphys.recipes.load")
     sub = command(bench, "measure the samplers side by side with their peers")
-    sub.add_argument("subject", nargs="?", choices=["ising", "fields", "phases", "gpu"], help="default: all but gpu")
+    sub.add_argument(
+        "subject", nargs="?", choices=[*_SUBJECTS, "wavefunctions", "gpu"], help=f"default: {', '.join(_SUBJECTS)}"
+    )
     sub.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
     return parser
 
@@ -117,7 +120,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def bench(arguments: argparse.Namespace) -> int:
-    subjects = [arguments.subject] if arguments.subject else ["ising", "fields", "phases"]
+    subjects = [arguments.subject] if arguments.subject else _SUBJECTS
     scripts = [ROOT / "tests" / "benchmarks" / f"bench_{subject}.py" for subject in subjects]
     if not scripts[0].exists():
         raise FileNotFoundError(f"{scripts[0]} does not exist: benchmarks need a checkout of the repository")
