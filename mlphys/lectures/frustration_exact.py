@@ -48,6 +48,10 @@ class GroundState:
         self.spins = model.spins(self.codes)
 
     @cached_property
+    def _matrix(self):
+        return self.model.to_sparse(0)
+
+    @cached_property
     def marshall(self) -> np.ndarray:
         """Marshall's sign of each state: −1 where the number of up spins on one sublattice is odd."""
         up = (self.spins[:, self.model.lattice.colours == 0] == 1).sum(1)
@@ -81,19 +85,23 @@ class GroundState:
         power = power.reshape(SIDE, SIDE)
         return {name: float(power[p, q] + power[q, p]) / 2 for name, (p, q) in WAVES.items()}
 
-    def renyi2(self, rows: int = 2) -> float:
-        """Rényi-2 entropy of the first `rows` rows."""
-        return renyi2(self.vector, self.codes, SIDE**2, range(SIDE * rows))
+    def renyi2(self, rows: int = 2, amplitudes: np.ndarray | None = None) -> float:
+        """Rényi-2 entropy of the first `rows` rows in Φ, or in a state given by its amplitudes."""
+        vector = self.vector if amplitudes is None else amplitudes
+        return renyi2(vector, self.codes, SIDE**2, range(SIDE * rows))
 
     def amplitudes(self, psi: "WaveFunction") -> np.ndarray:
         """ψ of every state `(n_states,)`, normalised."""
         import torch
 
-        with torch.no_grad():
-            parts = [psi.log_psi(x).cpu() for x in torch.from_numpy(self.spins).split(4096)]
-        log_psi = torch.cat(parts).numpy()
-        psi_of_x = np.exp(log_psi - log_psi.real.max())
-        return psi_of_x / np.linalg.norm(psi_of_x)
+        log_psi = psi.log_psi_of(torch.from_numpy(self.spins)).cpu().numpy()
+        amplitudes = np.exp(log_psi - log_psi.real.max())
+        return amplitudes / np.linalg.norm(amplitudes)
+
+    def energy_of(self, amplitudes: np.ndarray, marshall: bool = True) -> float:
+        """⟨ψ|H|ψ⟩ per site of the amplitudes of a network that was given Marshall's sign, or was not."""
+        signed = amplitudes if marshall else self.marshall * amplitudes
+        return float(np.vdot(signed, self._matrix @ signed).real) / SIDE**2
 
     def likeness(self, amplitudes: np.ndarray, marshall: bool = True) -> Likeness:
         """Compare Φ with the amplitudes of a network that was given Marshall's sign, or was not."""

@@ -1,0 +1,152 @@
+"""What lecture 06 measures: where Marshall's rule fails, what networks learn, what symmetry adds, who wins the race."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+import mlphys as mp
+from mlphys.lectures.frustration_exact import SIDE, exact, positive_energy
+from mlphys.lectures.frustration_learner import NETWORKS, OPTIONS
+from mlphys.lectures.wavefunctions_experiments import history
+from mlphys.stats import Estimate
+
+# nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
+if TYPE_CHECKING:
+    from mlphys.nets import WaveFunction
+
+DATA = Path(__file__).parent / "data"
+
+PUBLISHED = pd.DataFrame(
+    [
+        ("transverse Ising chain, N = 32, h = 1", "RBM", np.nan, 3.8e-4),
+        ("J1–J2, 10 × 10, J2 = 0.5", "RBM", -0.47700, 0.20),
+        ("J1–J2, 10 × 10, J2 = 0.5", "DMRG, χ = 1024", -0.49140, np.nan),
+        ("J1–J2, 10 × 10, J2 = 0.5", "VMC of a BCS state", -0.49515, np.nan),
+        ("J1–J2, 10 × 10, J2 = 0.5", "transformer", -0.497508, np.nan),
+        ("J1–J2, 10 × 10, J2 = 0.5", "transformer, symmetrised", -0.497676, np.nan),
+        ("J1–J2, 10 × 10, J2 = 0.5", "RBM + pair product", -0.4976294, 2.0e-3),
+    ],
+    columns=["system", "network", "energy", "v_score"],
+)
+"""Energies per site in J and V-scores: the collection of Wu et al. 2024 (10.1126/science.adg9774), NetKet's transformer."""
+
+
+def scan(values: Iterable[float]) -> pd.DataFrame:
+    """The exact 4 × 4 ground state against J2: how often Marshall's rule is wrong, and what that costs positive states.
+
+    Columns j2, energy, mean_sign, wrong_states and wrong_weight (shares of the states and of Φ²), positive (the energy of
+    the best positive state in Marshall's basis), neel and stripe (S(π, π) and S(π, 0)).
+    """
+    rows = []
+    for j2 in map(float, values):
+        state = exact(j2)
+        factor = state.structure_factor()
+        signs = state.mean_sign(), *state.wrong()
+        rows.append((j2, state.energy, *signs, positive_energy(j2), factor["(π, π)"], factor["(π, 0)"]))
+    columns = ["j2", "energy", "mean_sign", "wrong_states", "wrong_weight", "positive", "neel", "stripe"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def learn(network: str, j2: float, marshall: bool, steps: int, seed: int = 1) -> tuple["WaveFunction", bool]:
+    """Train one of NETWORKS on the 4 × 4 model; also whether it got through without breaking down."""
+    from mlphys import vmc
+
+    psi, model = NETWORKS[network](seed), mp.HeisenbergJ1J2(mp.square(SIDE), j2, marshall)
+    try:
+        for _ in vmc.ground_state(model, psi, steps, seed=seed, **OPTIONS[network]):
+            pass
+    except vmc.Diverged:  # the weights are those of the last good step
+        return psi, False
+    return psi, True
+
+
+def judge(psi: "WaveFunction", j2: float, marshall: bool = True) -> dict[str, float]:
+    """Energy per site of ψ, summed over all states, its relative error, and the `Likeness` to the exact state."""
+    state = exact(j2)
+    amplitudes = state.amplitudes(psi)
+    energy = state.energy_of(amplitudes, marshall)
+    return {"energy": energy, "relative": (energy - state.energy) / -state.energy} | vars(
+        state.likeness(amplitudes, marshall)
+    )
+
+
+def learners(
+    j2: float, steps: int, networks: Iterable[str] = tuple(NETWORKS), seed: int = 1, progress: Callable = lambda: None
+) -> pd.DataFrame:
+    """Every network with and without Marshall's sign, as `judge` sees it; `steady` says whether the training got through."""
+    rows = []
+    for network in networks:
+        for marshall in (True, False):
+            psi, steady = learn(network, j2, marshall, steps, seed)
+            rows.append({"network": network, "Marshall's sign": marshall} | judge(psi, j2, marshall) | {"steady": steady})
+            progress()
+    return pd.DataFrame(rows)
+
+
+def symmetries(psi: "WaveFunction", lattice: mp.lattices.Lattice) -> "dict[str, WaveFunction]":
+    """ψ as it is, and projected onto one symmetry after the other: spin flip, translations, rotations and reflections."""
+    from mlphys import nets
+
+    itself = np.arange(lattice.n_sites)[None]
+    flipped = nets.Symmetric(psi, itself, flip=1)
+    moved = nets.Symmetric(psi, lattice.translations, flip=1)
+    return {
+        "as trained": psi,
+        "+ spin flip": flipped,
+        "+ translations": moved,
+        "+ rotations, reflections": nets.Symmetric(moved, lattice.point_group),
+    }
+
+
+def race(
+    contenders: "Mapping[str, tuple[WaveFunction, Mapping[str, Any]]]",
+    model: mp.HeisenbergJ1J2,
+    seconds: float,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Train contenders, by name (ψ, options), for the same processor time each: a `history`, with column `network`."""
+    from mlphys import vmc
+
+    tables = []
+    for name, (psi, options) in contenders.items():
+        descent = vmc.ground_state(model, psi, 10**9, **{"seed": seed, **options})
+        tables.append(history(_until(descent, seconds), model.lattice.n_sites).assign(network=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _until(steps: Iterable, seconds: float) -> Iterable:
+    began = time.process_time()
+    for step in steps:
+        yield step
+        if time.process_time() - began > seconds:
+            return
+
+
+def measure(psi: "WaveFunction", model: mp.HeisenbergJ1J2, samples: int, seed: int = 1) -> dict[str, Estimate]:
+    """Energy per site, S(π, π), S(π, 0) and the Rényi-2 entropy of the upper half, from samples of |ψ|²."""
+    from mlphys.vmc import observables, sample
+
+    x, lattice = sample(model, psi, samples, chains=32, seed=seed), model.lattice
+    n, (rows, columns) = lattice.n_sites, lattice.shape
+    energy = observables.mean(model, psi, x)
+    factor = observables.structure_factor(model, psi, x)
+    at = {"(π, π)": rows // 2 * columns + columns // 2, "(π, 0)": rows // 2 * columns, "(0, π)": columns // 2}
+    stripe = [factor[at[name]] for name in ("(π, 0)", "(0, π)")]
+    error = np.hypot(*(value.error for value in stripe)) / 2
+    return {
+        "energy per site": Estimate(energy.mean / n, energy.error / n),
+        "S(π, π)": factor[at["(π, π)"]],
+        "S(π, 0)": Estimate(float(np.mean([value.mean for value in stripe])), float(error)),
+        "Rényi-2 of the upper half": observables.renyi2(model, psi, x, range(n // 2)),
+    }
+
+
+def ground_states(published: Sequence[str] = ("system", "network", "energy", "v_score")) -> pd.DataFrame:
+    """Every training run of this project and what others published, best V-score first; energies per site in J."""
+    ours = pd.read_csv(DATA / "ground_states.csv").assign(source="this project")
+    theirs = PUBLISHED[list(published)].assign(source="published")
+    return pd.concat([ours, theirs], ignore_index=True).sort_values("v_score", ignore_index=True)
