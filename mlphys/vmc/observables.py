@@ -151,7 +151,7 @@ def renyi2(
         raise ValueError(f"sites={sites!r} is not allowed: it must name sites from 0 to {n_sites - 1}")
     if not 1 <= partners < x.shape[1]:
         raise ValueError(f"partners={partners!r} is not allowed: x has {x.shape[1]} chains, it must be from 1 to one less")
-    alone, purity = _log_psi(psi, x.flatten(0, 1)).view(x.shape[:2]), 0.0
+    alone, purity = _log_psi(psi, x.flatten(0, 1)).view(x.shape[:2]), torch.zeros(1)
     for k in range(1, partners + 1):
         other, swapped = x.roll(k, 1), x.clone()
         swapped[..., inside] = other[..., inside]
@@ -162,7 +162,7 @@ def renyi2(
         ratio = (log - alone - alone.roll(k, 1)).exp().real
         if hamiltonian.conserves_magnetisation:  # amplitudes outside the sector are zero, whatever the network says
             ratio *= x[..., inside].sum(-1) == other[..., inside].sum(-1)
-        purity = purity + ratio / partners
+        purity = purity.to(ratio) + ratio / partners
     # Pairs that share a chain are not independent: one series of the means over all pairs.
     series = purity.mean(1).cpu().numpy()
     if not series.mean() > 0:
