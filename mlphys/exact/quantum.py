@@ -83,19 +83,12 @@ def ground_state(hamiltonian: "QuantumSpins", sector: int | None = None) -> tupl
     Without a sector, that of Σσᶻ nearest to 0 where it is conserved, which holds the ground state of every
     antiferromagnet. The vector has norm 1 and its largest component is positive. Raises ValueError above 2²² states.
     """
-    from scipy.sparse.linalg import eigsh
+    from mlphys.exact.sectors import Sectors
 
     if sector is None and hamiltonian.conserves_magnetisation:
         sector = hamiltonian.lattice.n_sites % 2
-    matrix = hamiltonian.to_sparse(sector)
-    if matrix.shape[0] < 16:
-        values, vectors = np.linalg.eigh(matrix.toarray())
-    else:
-        # A fixed start: the same vector, sign for sign, every time.
-        start = np.random.Generator(np.random.Philox(1)).normal(size=matrix.shape[0])
-        values, vectors = eigsh(matrix, k=1, which="SA", v0=start)
-    vector = vectors[:, 0]
-    return float(values[0]), vector * np.sign(vector[np.abs(vector).argmax()])
+    energy, vector = Sectors(hamiltonian, sector).ground_state()
+    return energy, vector * np.sign(vector[np.abs(vector).argmax()])
 
 
 def evolution(hamiltonian: "QuantumSpins", start: np.ndarray, times: Sequence[float]) -> np.ndarray:

@@ -123,18 +123,20 @@ class QuantumSpins:
         from scipy.sparse import csr_array
 
         codes = self.basis(sector)
-        rows, columns, values = [np.arange(len(codes))], [np.arange(len(codes))], [self._diagonal(codes)]
+        row, turned, value = self.elements(codes)
+        return csr_array((value, (row, np.searchsorted(codes, turned))), shape=(len(codes), len(codes)))
+
+    def elements(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What H makes of the states `codes`: for each matrix element its row, the state reached and the value."""
+        rows, turned, values = [np.arange(len(codes))], [codes], [self._diagonal(codes)]
         for sites, weight in zip(self.flips, self.weights, strict=True):
             row = np.arange(len(codes))
             if self.conserves_magnetisation:
                 row = np.flatnonzero((codes >> sites[0] ^ codes >> sites[1]) & 1)
-            turned = codes[row] ^ sum(1 << int(site) for site in sites)
             rows.append(row)
-            columns.append(np.searchsorted(codes, turned))
+            turned.append(codes[row] ^ sum(1 << int(site) for site in sites))
             values.append(np.full(len(row), weight))
-        parts = (np.concatenate(part) for part in (values, rows, columns))
-        data, row, column = parts
-        return csr_array((data, (row, column)), shape=(len(codes), len(codes)))
+        return np.concatenate(rows), np.concatenate(turned), np.concatenate(values)
 
     def _diagonal(self, codes: np.ndarray) -> np.ndarray:
         total = np.zeros(len(codes))
