@@ -37,12 +37,12 @@ class QuantumSpins:
         return x
 
     def tensors(self, device) -> SimpleNamespace:
-        """`first` and `second` site of each pair, `zz`, `flips` and `weights` as torch tensors, made once for a device."""
+        """`first` and `second` site of each pair, `zz`, `flips`, their `ends`, `weights`: torch's, made once for a device."""
         import torch
 
         made = self.__dict__.setdefault("_tensors", {})
         if str(device) not in made:
-            whole = {"first": self.pairs[:, 0], "second": self.pairs[:, 1], "flips": self.flips}
+            whole = {"first": self.pairs[:, 0], "second": self.pairs[:, 1], "flips": self.flips, "ends": self.flips[:, [0, -1]]}
             parts = {name: torch.from_numpy(np.ascontiguousarray(part)).long() for name, part in whole.items()}
             parts |= {"zz": torch.from_numpy(self.zz), "weights": torch.from_numpy(self.weights)}
             made[str(device)] = SimpleNamespace(**{name: part.to(device) for name, part in parts.items()})
@@ -59,9 +59,9 @@ class QuantumSpins:
 
     def acts(self, x, terms=None):
         """Which terms act on states x, `(batch, n_terms)`; with `terms` `(batch,)`, whether that one does, `(batch,)`."""
-        flips = self.tensors(x.device).flips
-        ends = x[:, flips[:, [0, -1]]] if terms is None else x.gather(1, flips[terms][:, [0, -1]])
-        return (ends[..., 0] != ends[..., 1]) | (not self.conserves_magnetisation)
+        ends = self.tensors(x.device).ends
+        spins = x[:, ends] if terms is None else x.gather(1, ends[terms])
+        return (spins[..., 0] != spins[..., 1]) | (not self.conserves_magnetisation)
 
     def turned(self, x, terms):
         """The states x `(batch, n_sites)` after the spins of one term each, `(batch,)`, are turned."""
