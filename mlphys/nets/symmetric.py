@@ -16,7 +16,8 @@ class Symmetric(WaveFunction):
     permutations: the group, `(n_elements, n_sites)`, such as `lattice.translations` or `lattice.point_group`; characters:
     χ `(n_elements,)`, 1 if not given; flip: 1 or −1 to project onto that sign under x → −x as well. Then
     ψ'(x[g]) = χ(g) ψ'(x) and ψ'(−x) = flip ψ'(x). Wrapped twice, a wave function is projected twice: at momentum 0 onto
-    the whole space group. log ψ' is real where ψ is positive and every character is 1, complex else. Raises ValueError
+    the whole space group. log ψ' is real where ψ is positive and every character is 1, complex else. Where a
+    representation makes ψ' vanish, chains may not get across: look at R-hat, and start several. Raises ValueError
     unless the permutations are a group and the characters a representation of it.
     Source: Nomura 2021 (10.1088/1361-648X/abe268).
 
