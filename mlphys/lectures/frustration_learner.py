@@ -51,8 +51,8 @@ NETWORKS: "dict[str, Callable[[int], WaveFunction]]" = {
 """Networks for the 4 × 4 lattice by name, each made from a seed."""
 
 # How each is optimised: a transformer is dearer by the state, and many short chains suit its batches.
-OPTIONS: dict[str, dict[str, Any]] = {name: {"samples": 256, "chains": 32} for name in NETWORKS}
-OPTIONS["transformer"] = {"samples": 192, "chains": 192, "rate": 0.03, "shift": 1e-2}
+OPTIONS: dict[str, dict[str, Any]] = {name: {"samples": 512, "chains": 32, "rate": 0.02, "shift": 1e-2} for name in NETWORKS}
+OPTIONS["transformer"] = {"samples": 256, "chains": 256, "rate": 0.02, "shift": 1e-2}
 
 
 class Learner:
