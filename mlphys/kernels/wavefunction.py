@@ -1,8 +1,10 @@
 """Inner loops of a restricted Boltzmann machine: |ψ|² sampled, and what H makes of ψ, without a transcendental function.
 
-log ψ = Σ a σ + Σ_j log cosh θ_j with θ = b + Wσ. A term of H turns one spin or exchanges two antiparallel ones, of which the
-first is s: θ changes by −s D, D = 2W_i or 2(W_i − W_k), and the ratio of amplitudes is a product of cosh D − s t sinh D,
-t = tanh θ. The tables of cosh D, sinh D and tanh D, `(n_terms, hidden)`, are made once for given weights.
+log ψ = Σ a σ + Σ_j log 2 cosh θ_j with θ = b + Wσ. A term of H turns one spin or exchanges two antiparallel ones, of which
+the first is s: θ changes by −s D, D = 2W_i or 2(W_i − W_k). With up = e^θ and down = e^−θ, each over 2 cosh θ, the ratio of
+amplitudes is a product of up · e^(−sD) + down · e^(sD), and up and down only take a factor each: nothing cancels, nothing is
+divided. The table of e^∓D, `factors` `(n_terms, 2, hidden)`, and the same of the fields a, `fields` `(n_terms, 2)`, are made
+once for given weights; their second index is 1 for s = 1, 0 for s = −1.
 """
 
 import numpy as np
@@ -10,9 +12,8 @@ from numba import njit
 
 from mlphys.kernels.generators import philox, unit
 
-# Lets a product be taken in several parts at once; nothing here is infinite or not a number.
+# Lets a sum or product be taken in several parts at once; nothing here is infinite or not a number.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-_BLOCK = 16
 
 
 @njit(inline="always")
@@ -21,94 +22,139 @@ def _acts(spins, flips, term):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _product(cosh, sinh, t):
-    """∏ (cosh − t sinh) over the hidden units; with `sinh` of the right sign the ratio of their parts of ψ."""
-    product = cosh[0] - t[0] * sinh[0]
-    for j in range(1, len(t)):
-        product *= cosh[j] - t[j] * sinh[j]
+def _product(up, down, rise, fall):
+    product = 1.0
+    for j in range(len(up)):
+        product *= up[j] * rise[j] + down[j] * fall[j]
     return product
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _reversed_product(cosh, sinh, t):
-    product = cosh[0] + t[0] * sinh[0]
-    for j in range(1, len(t)):
-        product *= cosh[j] + t[j] * sinh[j]
-    return product
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _turn(t, tanh, sign):
-    """t after θ has changed by −sign · D."""
-    for j in range(len(t)):
-        step = sign * tanh[j]
-        t[j] = (t[j] - step) / (1 - step * t[j])
-
-
-@njit(inline="always")
-def _ratio(cosh, sinh, visible, term, sign, t):
-    if sign > 0:
-        return visible[term, 0] * _product(cosh[term], sinh[term], t)
-    return visible[term, 1] * _reversed_product(cosh[term], sinh[term], t)
+def _normalise(up, down):
+    for j in range(len(up)):
+        scale = 1 / (up[j] + down[j])
+        up[j] *= scale
+        down[j] *= scale
 
 
 @njit(cache=True, nogil=True)
-def metropolis_sweeps(x, flips, weights, bias, visible, cosh, sinh, tanh, betas, chains, seed, first_sweep, sweeps):
+def _propose(terms, bounds, n_terms, beta, seed, chain, sweep):
+    """Draw the terms of a sweep, and for each the least |ratio| that is accepted, u^(1/2β)."""
+    for k in range(len(terms)):
+        first, second = philox(seed, k, chain, sweep)
+        terms[k] = np.int64(unit(first) * n_terms)
+        bounds[k] = np.sqrt(unit(second))
+    if beta != 1:
+        for k in range(len(terms)):
+            bounds[k] **= 1 / beta
+
+
+@njit(cache=True, nogil=True)
+def metropolis_sweeps(x, kept, flips, weights, bias, fields, factors, betas, chains, seed, first_sweep, sweeps):
     """Metropolis sweeps of |ψ|^(2β): a sweep proposes as many terms, drawn at random, as there are sites.
 
-    `visible` `(n_terms, 2)` holds the ratio from the fields a, for s = 1 and s = −1. Returns the accepted `(chains,)`.
+    After every `sweeps` of them x is copied to the next row of `kept` `(chains, rows, n_sites)`. Returns the accepted
+    `(chains,)`.
     """
     accepted = np.zeros(len(x), np.int64)
-    for row in range(len(x)):
-        spins = x[row]
-        t = bias.copy()
+    terms, bounds = np.empty(x.shape[1], np.int64), np.empty(x.shape[1])
+    for chain in range(len(x)):
+        spins, sweep = x[chain], first_sweep
+        theta = bias.copy()
         for site in range(len(spins)):
-            t += spins[site] * weights[site]
-        t = np.tanh(t)
-        for sweep in range(first_sweep, first_sweep + sweeps):
-            for k in range(len(spins)):
-                first, second = philox(seed, k, chains[row], sweep)
-                term = np.int64(unit(first) * len(flips))
-                if not _acts(spins, flips, term):
-                    continue
-                sign = spins[flips[term, 0]]
-                if unit(second) < abs(_ratio(cosh, sinh, visible, term, sign, t)) ** (2 * betas[row]):
-                    _turn(t, tanh[term], sign)
-                    for site in flips[term]:
-                        spins[site] = -spins[site]
-                    accepted[row] += 1
+            theta += spins[site] * weights[site]
+        up, down = 1 / (1 + np.exp(-2 * theta)), 1 / (1 + np.exp(2 * theta))
+        for row in range(kept.shape[1]):
+            for sweep in range(first_sweep + row * sweeps, first_sweep + (row + 1) * sweeps):
+                _propose(terms, bounds, len(flips), betas[chain], seed, chains[chain], sweep)
+                # ∏ (up + down) is 1 again, so that it cannot overflow.
+                _normalise(up, down)
+                norm = 1.0 + 0 * bias[0]
+                for k in range(len(spins)):
+                    term = terms[k]
+                    if not _acts(spins, flips, term):
+                        continue
+                    side = (1 + spins[flips[term, 0]]) // 2
+                    rise, fall = factors[term, side], factors[term, 1 - side]
+                    product = _product(up, down, rise, fall)
+                    if abs(fields[term, side] * product) > bounds[k] * abs(norm):
+                        norm = product
+                        up *= rise
+                        down *= fall
+                        for site in flips[term]:
+                            spins[site] = -spins[site]
+                        accepted[chain] += 1
+            kept[chain, row] = spins
     return accepted
 
 
+def sweeps_in_place(x, *rest):
+    """`metropolis_sweeps` that keeps nothing but the last state; `keeping` keeps more."""
+    return metropolis_sweeps(x, x[:, None], *rest)
+
+
+sweeps_in_place.keeping = metropolis_sweeps
+
+
 @njit(cache=True, nogil=True)
-def local_energies(x, t, flips, elements, visible, cosh, sinh, energies):
+def local_energies(x, t, energies, flips, elements, fields, factors):
     """Add Σ_x' ⟨x|H|x'⟩ ψ(x')/ψ(x) over the terms of H to `energies` `(batch,)`; t = tanh θ `(batch, hidden)`."""
     # A block of states stays in the nearest cache while the tables pass by.
-    for begin in range(0, len(x), _BLOCK):
-        end = min(begin + _BLOCK, len(x))
+    block = 8
+    up, down, acting = np.empty_like(t[:block]), np.empty_like(t[:block]), np.empty(block, np.int64)
+    for begin in range(0, len(x), block):
+        end = min(begin + block, len(x))
+        up[: end - begin] = (1 + t[begin:end]) / 2
+        down[: end - begin] = (1 - t[begin:end]) / 2
         for term in range(len(flips)):
+            count = 0
             for row in range(begin, end):
-                if _acts(x[row], flips, term):
-                    sign = x[row, flips[term, 0]]
-                    energies[row] += elements[term] * _ratio(cosh, sinh, visible, term, sign, t[row])
+                acting[count] = row
+                count += _acts(x[row], flips, term)
+            for row in acting[:count]:
+                side = (1 + x[row, flips[term, 0]]) // 2
+                product = _product(up[row - begin], down[row - begin], factors[term, side], factors[term, 1 - side])
+                energies[row] += elements[term] * fields[term, side] * product
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def centred_overlaps(visible, hidden):
-    """O O† of O = (σ, t, σ t) about its mean, from σσᵀ and tt†: lower triangles in Fortran order, the first overwritten."""
-    n = len(visible)
-    rows = np.zeros(n, visible.dtype)
-    for j in range(n):
-        a, b = visible[:, j], hidden[:, j]
-        for i in range(j, n):
-            a[i] += b[i] + a[i] * b[i]
-            rows[i] += a[i]
-        for i in range(j + 1, n):
-            rows[j] += a[i]
-    rows /= n
-    mean = rows.mean()
-    for j in range(n):
-        a, own = visible[:, j], rows[j] - mean
-        for i in range(j, n):
-            a[i] -= rows[i] + own
-    return visible
+def _multiply(visible, hidden, panel, sums):
+    """Fill `panel` with (1 + visible) (1 + hidden) right of its diagonal, and add its rows and columns to `sums`."""
+    for j in range(len(panel)):
+        own = 0 * sums[0]
+        for i in range(j, panel.shape[1]):
+            panel[j, i] = (1 + visible[j, i]) * (1 + hidden[j, i])
+            sums[i] += panel[j, i]
+        for i in range(j + 1, panel.shape[1]):
+            own += np.conj(panel[j, i])
+        sums[j] += own
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _subtract(panel, means):
+    overall = means.mean()
+    for j in range(len(panel)):
+        own = np.conj(means[j]) - overall
+        for i in range(j, len(means)):
+            panel[j, i] -= means[i] + own
+
+
+@njit(cache=True, nogil=True)
+def centred_overlaps(spins, t):
+    """O O† of O = (σ, t, σ t) about its mean, `(batch, batch)` in Fortran order, of which only the lower triangle is filled.
+
+    Up to a constant, which the mean takes away, it is (1 + σσᵀ) (1 + tt†), element by element: two small matrix products.
+    """
+    n, block, conjugate = len(spins), 128, np.conj(t)
+    overlaps, means = np.empty((n, n), t.dtype), np.zeros(n, t.dtype)
+    first, second = np.empty(block * n, spins.dtype), np.empty(block * n, t.dtype)
+    for begin in range(0, n, block):
+        end = min(begin + block, n)
+        shape = (end - begin, n - begin)
+        visible, hidden = first[: shape[0] * shape[1]].reshape(shape), second[: shape[0] * shape[1]].reshape(shape)
+        np.dot(spins[begin:end], spins[begin:].T, visible)
+        np.dot(conjugate[begin:end], t[begin:].T, hidden)
+        _multiply(visible, hidden, overlaps[begin:end, begin:], means[begin:])
+    means /= n
+    _subtract(overlaps, means)
+    return overlaps.T

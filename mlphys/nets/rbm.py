@@ -6,8 +6,12 @@ from torch import nn
 
 from mlphys.checks import whole
 from mlphys.lattices import Lattice
-from mlphys.nets.wavefunctions import Tangent, WaveFunction
+from mlphys.nets.wavefunctions import Diverged, Tangent, WaveFunction
 from mlphys.random import torch_generator
+from mlphys.threads import over_chains
+
+# Fields θ that could grow beyond would overflow in cosh θ or in what a term of H makes of it.
+LARGEST = 350.0
 
 
 class RBM(WaveFunction):
@@ -54,35 +58,39 @@ class RBM(WaveFunction):
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return tuple(np.ascontiguousarray(part.detach().cpu().numpy()) for part in self.dense())
 
-    def _tables(self, flips: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What turning each row of `flips` does: factors of the visible fields, cosh D, sinh D and tanh D."""
-        visible, _, weights = self._arrays()
+    def _tables(self, flips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What turning each row of `flips` multiplies: the part of the visible fields, and e^θ of each hidden unit."""
+        visible, bias, weights = self._arrays()
+        reach = max((np.abs(bias) + np.abs(weights).sum(0)).max(), 2 * np.abs(visible).max())
+        if not reach < LARGEST:
+            raise Diverged(f"weights add up to {reach:.0f}, allowed is {LARGEST:g}: lower the rate, or raise the shift")
         first, other = flips[:, 0], flips[:, 1:]
         fields = 2 * (visible[first] - visible[other].sum(1))
         change = 2 * (weights[first] - weights[other].sum(1))
-        return np.exp(np.stack([-fields, fields], axis=1)), np.cosh(change), np.sinh(change), np.tanh(change)
+        return np.exp(np.stack([fields, -fields], axis=1)), np.exp(np.stack([change, -change], axis=1))
 
     def metropolis(self, flips):
-        from mlphys.kernels.wavefunction import metropolis_sweeps
+        from mlphys.kernels.wavefunction import sweeps_in_place
 
         _, bias, weights = self._arrays()
-        return metropolis_sweeps, (flips, weights, bias, *self._tables(flips))
+        return sweeps_in_place, (flips, weights, bias, *self._tables(flips))
 
     def _hidden(self, x: np.ndarray) -> np.ndarray:
         _, bias, weights = self._arrays()
         return np.tanh(x.astype(np.float64) @ weights + bias)
 
-    def local_energies(self, hamiltonian, x, batch=4096):
+    def local_energies(self, hamiltonian, x):
         from mlphys.kernels.wavefunction import local_energies
 
         spins = np.ascontiguousarray(x.cpu().numpy(), np.int8)
-        visible, cosh, sinh, _ = self._tables(hamiltonian.flips)
-        energies = hamiltonian.diagonal(x).cpu().numpy().astype(cosh.dtype)
-        local_energies(spins, self._hidden(spins), hamiltonian.flips, hamiltonian.weights, visible, cosh, sinh, energies)
+        hidden, tables = self._hidden(spins), self._tables(hamiltonian.flips)
+        energies = hamiltonian.diagonal(x).cpu().numpy().astype(hidden.dtype)
+        seconds = len(spins) * tables[1].size * 1e-10
+        over_chains(local_energies, (spins, hidden, energies), (hamiltonian.flips, hamiltonian.weights, *tables), seconds)
         return torch.from_numpy(energies)
 
     def tangent(self, x):
-        spins = x.cpu().numpy().astype(np.float64)
+        spins = x.cpu().numpy()
         return RBMTangent(spins, self._hidden(spins))
 
 
@@ -129,7 +137,7 @@ class RBMTangent(Tangent):
     """The tangent of an RBM, whose derivatives σ_i, t_j and σ_i t_j are never written down."""
 
     def __init__(self, spins: np.ndarray, hidden: np.ndarray):
-        self.spins, self.hidden = spins, hidden
+        self.spins, self.hidden = spins.astype(np.float64), hidden
 
     @property
     def n_parameters(self):
@@ -142,13 +150,10 @@ class RBMTangent(Tangent):
         return torch.from_numpy(derivatives - derivatives.mean(0))
 
     def overlaps(self):
-        if np.iscomplexobj(self.hidden):
-            return super().overlaps()
-        from scipy.linalg.blas import dsyrk
-
         from mlphys.kernels.wavefunction import centred_overlaps
 
-        return centred_overlaps(*(dsyrk(1.0, part.T, trans=1, lower=1) for part in (self.spins, self.hidden)))
+        # Products of spins are whole numbers, exact in single precision.
+        return centred_overlaps(self.spins.astype(np.float32), self.hidden)
 
     def pull_back(self, values):
         values = values - values.mean()

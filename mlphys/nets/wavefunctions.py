@@ -9,6 +9,10 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, vmap
 
 
+class Diverged(FloatingPointError):
+    """The optimisation broke down; the parameters are those of the last good step."""
+
+
 class WaveFunction(nn.Module):
     """A network with `log_psi(x)` `(batch,)`, real or complex, of states x = ±1 `(batch, n_sites)`.
 

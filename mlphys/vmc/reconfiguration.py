@@ -3,13 +3,9 @@
 import numpy as np
 import torch
 
-from mlphys.nets.wavefunctions import Tangent
+from mlphys.nets.wavefunctions import Diverged, Tangent
 
 NOWHERE = np.zeros(())
-
-
-class Diverged(FloatingPointError):
-    """The optimisation broke down; the parameters are those of the last good step."""
 
 
 def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: str = "auto", near: np.ndarray = NOWHERE):
@@ -23,17 +19,15 @@ def natural_gradient(tangent: Tangent, local: np.ndarray, shift: float, space: s
         error = error - tangent.push_forward(near)
     if space == "auto":
         space = "samples" if tangent.parts * n <= tangent.n_parameters else "parameters"
-    metric = tangent.overlaps() if space == "samples" else tangent.covariance()
-    metric /= n
     if space == "parameters":
-        return near + _solve(metric, shift, tangent.pull_back(error / n))
-    right = error / n if tangent.parts == 1 else (error / n).astype(np.complex128).view(np.float64)
-    found = _solve(metric, shift, right)
+        return near + _solve(tangent.covariance(), n * shift, tangent.pull_back(error))
+    right = error if tangent.parts == 1 else error.astype(np.complex128).view(np.float64)
+    found = _solve(tangent.overlaps(), n * shift, right)
     return near + tangent.pull_back(found if tangent.parts == 1 else found.view(np.complex128))
 
 
 def _solve(metric: np.ndarray | torch.Tensor, shift: float, right: np.ndarray) -> np.ndarray:
-    """(metric + shift)⁻¹ right, where the metric is; its lower triangle counts."""
+    """(metric + shift)⁻¹ right, solved where the metric is; its lower triangle counts."""
     if isinstance(metric, torch.Tensor):
         metric.diagonal().add_(shift)
         factor, failed = torch.linalg.cholesky_ex(metric)
@@ -49,5 +43,5 @@ def _solve(metric: np.ndarray | torch.Tensor, shift: float, right: np.ndarray) -
         except LinAlgError:
             failed = True
     if failed:
-        raise Diverged(f"the metric is not positive with shift={shift:g}: raise it, or lower the rate")
+        raise Diverged("the metric is not positive: raise the shift, or lower the rate")
     return found
