@@ -37,13 +37,13 @@ class QuantumSpins:
         return x
 
     def tensors(self, device) -> SimpleNamespace:
-        """`first` and `second` site of each pair, `zz`, `flips`, their `ends`, `weights`: torch's, made once for a device."""
+        """`pairs`, `zz`, `flips`, their two `ends`, and `weights` as torch tensors, made once for a device."""
         import torch
 
         made = self.__dict__.setdefault("_tensors", {})
         if str(device) not in made:
-            whole = {"first": self.pairs[:, 0], "second": self.pairs[:, 1], "flips": self.flips, "ends": self.flips[:, [0, -1]]}
-            parts = {name: torch.from_numpy(np.ascontiguousarray(part)).long() for name, part in whole.items()}
+            sites = {"pairs": self.pairs.T, "flips": self.flips, "ends": self.flips[:, [0, -1]]}
+            parts = {name: torch.from_numpy(np.ascontiguousarray(part)).long() for name, part in sites.items()}
             parts |= {"zz": torch.from_numpy(self.zz), "weights": torch.from_numpy(self.weights)}
             made[str(device)] = SimpleNamespace(**{name: part.to(device) for name, part in parts.items()})
         return made[str(device)]
@@ -55,7 +55,8 @@ class QuantumSpins:
         """⟨x|H|x⟩ `(batch,)` of states `(batch, n_sites)`."""
         x = self.check_x(x)
         tensors = self.tensors(x.device)
-        return (x[:, tensors.first] * x[:, tensors.second]).to(tensors.zz) @ tensors.zz
+        first, second = tensors.pairs
+        return (x[:, first] * x[:, second]).to(tensors.zz) @ tensors.zz
 
     def acts(self, x, terms=None):
         """Which terms act on states x, `(batch, n_terms)`; with `terms` `(batch,)`, whether that one does, `(batch,)`."""

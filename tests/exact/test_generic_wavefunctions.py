@@ -1,5 +1,6 @@
 """The paths that work for every network: real parameters with complex amplitudes, batches, slices, devices."""
 
+import elsewhere
 import numpy as np
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 import mlphys as mp
 from mlphys import chain, square
 from mlphys.hamiltonians.born import Born
-from mlphys.nets.wavefunctions import Tangent, WaveFunction
+from mlphys.nets.wavefunctions import WaveFunction
 from mlphys.vmc import draw, natural_gradient
 
 MODELS = [mp.TransverseIsing(chain(8), field=0.7), mp.HeisenbergJ1J2(square(2, 4), j2=0.5)]
@@ -117,21 +118,34 @@ def test_slices_of_the_chains_and_of_time_change_nothing(model):
     assert (whole == cut).all() and (whole != x).any()
 
 
-def test_metric_on_another_device_gives_the_same():
-    """There matrices are torch's: a tangent that hands them out so must lead to the same step."""
+LATTICE = square(2, 4)
+NETWORKS = {
+    "any": lambda: Phased(8),
+    "projected": lambda: mp.nets.Symmetric(Phased(8), LATTICE.translations, flip=1),
+    "autoregressive": lambda: mp.nets.MaskedConvolution(LATTICE, channels=4, phase=True),
+    "transformer": lambda: mp.nets.ViT(LATTICE, dimension=4, heads=2, layers=1),
+    "machine": lambda: mp.nets.RBM(8),
+}
 
-    class Elsewhere(Tangent):
-        def overlaps(self):
-            return self.rows @ self.rows.mH
 
-        def covariance(self):
-            return self.rows.mH @ self.rows
+CASES = [(network, {"space": "samples"}) for network in NETWORKS]
+CASES += [("any", {"space": "parameters"}), ("any", {"method": "adam"})]
 
-    psi, x, rng = Phased(8), states(40, 8), np.random.default_rng(2)
-    local = rng.normal(size=40) + 1j * rng.normal(size=40)
-    for space in ("samples", "parameters"):
-        here, there = (natural_gradient(kind(psi._jacobian(x)), local, 1e-3, space) for kind in (Tangent, Elsewhere))
-        np.testing.assert_allclose(here, there, atol=1e-10)
+
+@pytest.mark.parametrize("network, options", CASES, ids=str)
+def test_a_network_on_another_device_does_the_same_there(network, options, monkeypatch):
+    """And nothing but states, vectors and numbers travels."""
+    model = MODELS[1]
+
+    def energies(psi):
+        steps = mp.vmc.ground_state(model, psi, 2, samples=48, chains=24, seed=1, burn_in=2, **options)
+        return [step.energy.mean for step in steps] + [mp.vmc.expectation(model, psi, 48, 24, burn_in=2).energy.mean]
+
+    here = energies(NETWORKS[network]())
+    monkeypatch.setattr(nn.utils, "vector_to_parameters", elsewhere.vector_to_parameters)
+    with elsewhere.Elsewhere():
+        there = energies(elsewhere.sent(NETWORKS[network]()))
+    np.testing.assert_allclose(here, there, rtol=1e-9)
 
 
 def test_exact_samples_are_independent_and_take_the_place_of_chains():
