@@ -24,6 +24,7 @@ from mlphys.lab import (
     line,
     markers,
 )
+from mlphys.lectures.phases import with_errors
 from mlphys.lectures.sizes import choose
 from mlphys.lectures.wavefunctions_exercises import exercises
 from mlphys.random import generator
@@ -33,25 +34,28 @@ from mlphys.stats import Estimate
 if TYPE_CHECKING:
     from mlphys.vmc import Step
 
-__all__ = ["Descent", "app", "exercises", "sizes"]
+__all__ = ["Descent", "app", "exercises", "sizes", "with_errors"]
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `live` is the number of sites in the app's first chain; `chain` and `steps` belong to the run at the critical field,
-    `fields` and `field_steps` to the scan across the transition, `race_*` to the two optimisers, `ansatz_steps` to the
-    table of ansätze, `entropy_*` to Rényi's entropy, `quench_*` to the evolution in time (`quench_step` is its time step).
+    `live` is the number of sites in the app's first chain; `samples` are drawn from |ψ|² by hand; `chain` and `steps`
+    belong to the run at the critical field, `fields` and `field_steps` to the scan across the transition, `race_*` to the
+    two optimisers, `ansatz_*` to the table of ansätze, `entropy_*` to Rényi's entropy, `quench_*` to the evolution in
+    time (`quench_step` is its time step).
     """
 
     live: int
+    samples: int
     chain: int
     steps: int
     fields: tuple[float, ...]
     field_steps: int
     race_chain: int
     race_steps: int
+    ansatz_chain: int
     ansatz_steps: int
     entropy_chain: int
     entropy_steps: int
@@ -62,25 +66,15 @@ class Sizes:
 
 
 _SIZES = {
-    "ci": Sizes(16, 12, 80, (1.4, 1.0, 0.6), 40, 12, 60, 60, 10, 100, 4000, 6, 504, 0.05),
-    "lecture": Sizes(40, 40, 300, (1.5, 1.3, 1.1, 1.0, 0.9, 0.7, 0.5), 60, 24, 200, 150, 16, 200, 40000, 12, 1008, 0.02),
-    "full": Sizes(
-        40,
-        80,
-        1000,
-        (1.5, 1.3, 1.2, 1.1, 1.05, 1.0, 0.95, 0.9, 0.8, 0.7, 0.5),
-        300,
-        40,
-        600,
-        600,
-        16,
-        600,
-        400000,
-        16,
-        4032,
-        0.01,
+    "ci": Sizes(16, 400, 12, 80, (1.4, 1.0, 0.6), 30, 12, 60, 10, 20, 10, 80, 8000, 6, 960, 0.02),
+    "lecture": Sizes(
+        40, 2000, 40, 300, (1.5, 1.3, 1.1, 1.0, 0.9, 0.7, 0.5), 30, 24, 200, 12, 60, 16, 150, 40000, 12, 2016, 0.02
     ),
-}
+    "full": Sizes(
+        40, 20000, 80, 1000, (1.5, 1.3, 1.2, 1.1, 1.05, 1.0, 0.95, 0.9, 0.8, 0.7, 0.5), 300, 40, 600, 40, 600,
+        16, 600, 400000, 16, 8064, 0.01,
+    ),
+}  # fmt: skip
 
 
 def sizes(name: str | None = None) -> Sizes:
