@@ -42,7 +42,7 @@ HEISENBERG_CHAIN = "Heisenberg chain, N = 40", lambda: mp.HeisenbergJ1J2(mp.chai
 HEISENBERG_SQUARE = "Heisenberg, 6 × 6", lambda: mp.HeisenbergJ1J2(mp.square(6))
 
 RECIPES = {
-    "ising_chain_1": _rbm(*ISING_CHAIN, 1, 200, 100),
+    "ising_chain_1": _rbm(*ISING_CHAIN, 1, 200, 50),
     "ising_chain_2": _rbm(*ISING_CHAIN, 2, 200, 350),
     "heisenberg_chain": _rbm(*HEISENBERG_CHAIN, 2, 250, 300),
     "ising_chain_symmetric": _symmetric_rbm(*ISING_CHAIN, 2, 300, 100),
