@@ -34,8 +34,7 @@ class Sizes:
 
     `scan` values of J2 are diagonalised; `steps` belong to the first training, `learner_steps` to each of the table of
     learners, `factor_steps` to each network of the structure factor; `samples` to measurements at fixed parameters;
-    `race_seconds` of processor time to each network of the race on `race_side`² sites; `checkpoint_samples` to the
-    checkpoint that ships.
+    `race_*` to the race on `race_side`² sites, `race_seconds` of processor time each; `checkpoint_*` to the checkpoint.
     """
 
     scan: int
@@ -45,13 +44,16 @@ class Sizes:
     samples: int
     race_side: int
     race_seconds: float
+    race_samples: int
     checkpoint_samples: int
+    checkpoint_chains: int
+    checkpoint_burn_in: int
 
 
 _SIZES = {
-    "ci": Sizes(6, 60, 40, 30, 2016, 4, 1.0, 96),
-    "lecture": Sizes(21, 200, 150, 100, 16128, 6, 25.0, 2016),
-    "full": Sizes(41, 1000, 1000, 500, 161280, 6, 600.0, 16128),
+    "ci": Sizes(5, 40, 8, 20, 2016, 4, 0.7, 1024, 64, 32, 10),
+    "lecture": Sizes(21, 200, 120, 100, 16128, 6, 12.0, 2048, 1024, 256, 60),
+    "full": Sizes(41, 1000, 1000, 500, 161280, 6, 600.0, 16384, 16384, 512, 200),
 }
 
 

@@ -98,6 +98,15 @@ class GroundState:
         amplitudes = np.exp(log_psi - log_psi.real.max())
         return amplitudes / np.linalg.norm(amplitudes)
 
+    def projected(self, amplitudes: np.ndarray, permutations: np.ndarray, flip: bool = False) -> np.ndarray:
+        """What `nets.Symmetric` makes of the amplitudes, normalised; with all of them at hand, only states are moved."""
+        bits, total = (self.spins < 0).astype(np.int64), np.zeros_like(amplitudes)
+        for permutation in permutations:
+            codes = bits[:, permutation] @ (1 << np.arange(SIDE**2))
+            for image in (codes, 2 ** (SIDE**2) - 1 - codes)[: 1 + flip]:
+                total += amplitudes[np.searchsorted(self.codes, image)]
+        return total / np.linalg.norm(total)
+
     def energy_of(self, amplitudes: np.ndarray, marshall: bool = True) -> float:
         """⟨ψ|H|ψ⟩ per site of the amplitudes of a network that was given Marshall's sign, or was not."""
         signed = amplitudes if marshall else self.marshall * amplitudes

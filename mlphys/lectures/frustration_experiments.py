@@ -1,7 +1,8 @@
 """What lecture 06 measures: where Marshall's rule fails, what networks learn, what symmetry adds, who wins the race."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,32 @@ import pandas as pd
 import mlphys as mp
 from mlphys.lectures.frustration_exact import SIDE, exact, positive_energy
 from mlphys.lectures.frustration_learner import NETWORKS, OPTIONS
-from mlphys.lectures.wavefunctions_experiments import history
+from mlphys.lectures.wavefunctions_experiments import blocks, history
 from mlphys.stats import Estimate
 
 # nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
     from mlphys.nets import WaveFunction
 
+__all__ = [
+    "CHECKPOINT",
+    "PUBLISHED",
+    "blocks",
+    "ground_states",
+    "history",
+    "judge",
+    "learn",
+    "learners",
+    "measure",
+    "positive_energy",
+    "race",
+    "scan",
+    "symmetries",
+]
+
 DATA = Path(__file__).parent / "data"
+CHECKPOINT = DATA / "j1j2_square.pt"
+"""A trained transformer, with what `recipes.load` needs to know about it."""
 
 PUBLISHED = pd.DataFrame(
     [
@@ -66,12 +85,14 @@ def learn(network: str, j2: float, marshall: bool, steps: int, seed: int = 1) ->
 
 def judge(psi: "WaveFunction", j2: float, marshall: bool = True) -> dict[str, float]:
     """Energy per site of ψ, summed over all states, its relative error, and the `Likeness` to the exact state."""
+    return _judge(exact(j2).amplitudes(psi), j2, marshall)
+
+
+def _judge(amplitudes: np.ndarray, j2: float, marshall: bool) -> dict[str, float]:
     state = exact(j2)
-    amplitudes = state.amplitudes(psi)
     energy = state.energy_of(amplitudes, marshall)
-    return {"energy": energy, "relative": (energy - state.energy) / -state.energy} | vars(
-        state.likeness(amplitudes, marshall)
-    )
+    relative = (energy - state.energy) / -state.energy
+    return {"energy": energy, "relative": relative} | vars(state.likeness(amplitudes, marshall))
 
 
 def learners(
@@ -87,43 +108,36 @@ def learners(
     return pd.DataFrame(rows)
 
 
-def symmetries(psi: "WaveFunction", lattice: mp.lattices.Lattice) -> "dict[str, WaveFunction]":
-    """ψ as it is, and projected onto one symmetry after the other: spin flip, translations, rotations and reflections."""
-    from mlphys import nets
-
-    itself = np.arange(lattice.n_sites)[None]
-    flipped = nets.Symmetric(psi, itself, flip=1)
-    moved = nets.Symmetric(psi, lattice.translations, flip=1)
-    return {
-        "as trained": psi,
-        "+ spin flip": flipped,
-        "+ translations": moved,
-        "+ rotations, reflections": nets.Symmetric(moved, lattice.point_group),
-    }
+def symmetries(psi: "WaveFunction", j2: float, marshall: bool = True) -> pd.DataFrame:
+    """ψ as it is, and projected onto one symmetry of the 4 × 4 lattice after the other, as `judge` sees each."""
+    state = exact(j2)
+    group, itself = state.model.lattice, np.arange(SIDE**2)[None]
+    amplitudes, rows = state.amplitudes(psi), {}
+    for name, permutations, flip in (
+        ("as trained", itself, False),
+        ("+ spin flip", itself, True),
+        ("+ translations", group.translations, False),
+        ("+ rotations, reflections", group.point_group, False),
+    ):
+        amplitudes = state.projected(amplitudes, permutations, flip)
+        rows[name] = _judge(amplitudes, j2, marshall)
+    return pd.DataFrame(rows).T
 
 
 def race(
-    contenders: "Mapping[str, tuple[WaveFunction, Mapping[str, Any]]]",
-    model: mp.HeisenbergJ1J2,
-    seconds: float,
-    seed: int = 1,
+    contenders: "Mapping[str, tuple[WaveFunction, Mapping[str, Any]]]", model: mp.HeisenbergJ1J2, seconds: float, seed=1
 ) -> pd.DataFrame:
     """Train contenders, by name (ψ, options), for the same processor time each: a `history`, with column `network`."""
-    from mlphys import vmc
-
-    tables = []
-    for name, (psi, options) in contenders.items():
-        descent = vmc.ground_state(model, psi, 10**9, **{"seed": seed, **options})
-        tables.append(history(_until(descent, seconds), model.lattice.n_sites).assign(network=name))
+    tables = [_contend(*each, model, seconds, seed).assign(network=name) for name, each in contenders.items()]
     return pd.concat(tables, ignore_index=True)
 
 
-def _until(steps: Iterable, seconds: float) -> Iterable:
-    began = time.process_time()
-    for step in steps:
-        yield step
-        if time.process_time() - began > seconds:
-            return
+def _contend(psi: "WaveFunction", options: Mapping[str, Any], model, seconds: float, seed: int) -> pd.DataFrame:
+    from mlphys import vmc
+
+    deadline = time.process_time() + seconds
+    descent = vmc.ground_state(model, psi, 10**9, **{"seed": seed, **options})
+    return history(takewhile(lambda _: time.process_time() < deadline, descent), model.lattice.n_sites)
 
 
 def measure(psi: "WaveFunction", model: mp.HeisenbergJ1J2, samples: int, seed: int = 1) -> dict[str, Estimate]:
@@ -145,8 +159,9 @@ def measure(psi: "WaveFunction", model: mp.HeisenbergJ1J2, samples: int, seed: i
     }
 
 
-def ground_states(published: Sequence[str] = ("system", "network", "energy", "v_score")) -> pd.DataFrame:
+def ground_states() -> pd.DataFrame:
     """Every training run of this project and what others published, best V-score first; energies per site in J."""
-    ours = pd.read_csv(DATA / "ground_states.csv").assign(source="this project")
-    theirs = PUBLISHED[list(published)].assign(source="published")
-    return pd.concat([ours, theirs], ignore_index=True).sort_values("v_score", ignore_index=True)
+    ours = pd.read_csv(DATA / "ground_states.csv").assign(by="this project")
+    both = pd.concat([ours, PUBLISHED.assign(by="published")], ignore_index=True)
+    columns = ["by", "system", "network", "seed", "energy", "error", "relative_error", "v_score", "seconds", "command"]
+    return both[columns].sort_values("v_score", ignore_index=True)
