@@ -107,7 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     if arguments.recipe is None:
         for name, recipe in RECIPES.items():
-            print(f"{name:24}{recipe.network} · {recipe.system} · {recipe.steps} steps")
+            print(f"{name:{max(map(len, RECIPES)) + 2}}{recipe.network} · {recipe.system} · {recipe.steps} steps")
         return 0
     options = vars(arguments)
     return train(options.pop("recipe"), **{name: value for name, value in options.items() if name != "command"})

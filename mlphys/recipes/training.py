@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -38,18 +39,18 @@ class Training:
         return self.recipe.reference or (mp.exact.ground_energy(self.hamiltonian) / n_sites, "exact")
 
     def run(self, steps: int | None = None, checkpoint=None) -> Iterator:
-        """Train up to `steps` steps in all, yielding each as `vmc.ground_state` does; the last stage is what grows.
+        """Train up to `steps` steps in all, yielding each as `vmc.ground_state` does; the last stage that has any grows.
 
         With `checkpoint` every stage keeps a file of its own (`checkpoint`, then `checkpoint.2`, …), from which the same
         call goes on bit for bit after a stop; `seconds` are unknown then.
         """
         left = self.recipe.steps if steps is None else checks.whole("steps", steps, 1)
-        before, last = 0, len(self.recipe.stages) - 1
+        before, last = 0, max(number for number, stage in enumerate(self.recipe.stages) if stage.steps)
         for number, stage in enumerate(self.recipe.stages):
             if stage.wrap is not None:
                 self.psi = stage.wrap(self.hamiltonian.lattice, self.psi).to(self.psi.device)
             self.stage = number + 1
-            todo = left if number == last and stage.steps else min(stage.steps, left)
+            todo = left if number == last else min(stage.steps, left)
             if not todo:
                 continue
             file = None if checkpoint is None else f"{checkpoint}.{number + 1}" if number else str(checkpoint)
@@ -148,7 +149,7 @@ def train(name: str, seed: int = 1, steps=None, checkpoint=None, device: str = "
     if device != "cpu":
         command += f" --device {device}"
     training = start(name, seed, device)
-    n_sites, planned = training.hamiltonian.lattice.n_sites, steps or training.recipe.steps
+    n_sites, planned = training.hamiltonian.lattice.n_sites, training.recipe.steps if steps is None else steps
     print(f"{training.recipe.network} ({training.n_parameters} parameters) · {training.recipe.system} · seed {seed}")
     began, spoken = time.monotonic(), -math.inf
     try:
@@ -163,7 +164,7 @@ def train(name: str, seed: int = 1, steps=None, checkpoint=None, device: str = "
     except KeyboardInterrupt:
         stopped = True
     except mp.vmc.Diverged as error:
-        print(f"mlphys: {error}")
+        print(f"mlphys: {error}", file=sys.stderr)
         return 1
     if stopped:
         where = f"--checkpoint {checkpoint}"
