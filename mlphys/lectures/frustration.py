@@ -66,13 +66,13 @@ SHOWN = ("overlap with the exact state", "structure factor")
 READOUTS = {
     "step": "step",
     "energy": "energy per site",
+    "exact_energy": "exact energy",
     "relative_error": "(E − E₀) / |E₀|",
     "v_score": "V-score",
     "overlap": "overlap |⟨Φ|ψ⟩|",
     "amplitudes": "amplitudes alone",
     "signs": "signs alone",
-    "mean_sign": "mean sign of the network",
-    "exact_sign": "mean sign, exact",
+    "mean_sign": "mean sign, network; exact",
 }
 
 
@@ -80,7 +80,7 @@ def app(size: str | None = None) -> App:
     """Networks learn a frustrated magnet small enough to know every sign of its ground state."""
     sizes(size)
     knobs = controls(
-        j2=Control(0.0, 1.0, 0.5, step=0.05, label="frustration J2", unit="J", marks={0.0: "none", 0.5: "½"}),
+        j2=Control(0.0, 1.0, 0.5, step=0.05, label="frustration J2", unit="J", marks={0.5: "½"}),
         network=Choice(list(NETWORKS), "RBM, complex", label="network"),
         marshall=Switch(True, label="Marshall's sign is given"),
         plot=Choice(list(SHOWN), label="plot"),
@@ -91,9 +91,9 @@ def app(size: str | None = None) -> App:
         label="states drawn from |ψ|²",
         size=360,
         marked=("sign right", "sign wrong"),
-        caption="nine states drawn from |ψ|²: light up, dark down",
+        caption="states drawn from |ψ|²",
     )
-    readouts = Readouts(*READOUTS, units={"energy": "J"}, labels=READOUTS)
+    readouts = Readouts(*READOUTS, units={"energy": "J", "exact_energy": "J"}, labels=READOUTS)
     history = Plot(x="step", y="energy per site (J)", label="energy against step")
     other = Plot(x="step", y="overlap", label="overlap, or structure factor")
 
@@ -122,7 +122,7 @@ def app(size: str | None = None) -> App:
             line(count, [getattr(likeness, name) for _, likeness in learner.seen], READOUTS[name], colour, dash)
             for name, colour, dash in (("overlap", 0, None), ("amplitudes", 2, "dash"), ("signs", 1, "dot"))
         ]
-        axes = {"xaxis": {"title": {"text": "step"}, "tickvals": None, "range": None, "autorange": True}}
+        axes = {"xaxis": {"title": {"text": "step"}, "tickmode": "auto", "autorange": True}}
         other.update(*traces, layout=axes | {"yaxis": {"title": {"text": "overlap"}, "range": [0, 1.02]}})
 
     def by_wave_vector(learner: Learner) -> None:
@@ -133,21 +133,21 @@ def app(size: str | None = None) -> App:
             colour = {"color": theme.colour(0)}
             traces.insert(0, {"type": "bar", "x": here, "y": list(found.values()), "name": "network", "marker": colour})
         ticks = {"tickvals": list(map(int, here)), "ticktext": list(WAVES), "range": [-0.6, len(WAVES) - 0.4]}
-        x = {"title": {"text": "wave vector q"}, "autorange": False} | ticks
+        x = {"title": {"text": "wave vector q"}, "tickmode": "array", "autorange": False} | ticks
         other.update(*traces, layout={"xaxis": x, "yaxis": {"title": {"text": "S(q)"}, "range": [0, 6.5]}})
 
     def tell(learner: Learner) -> None:
         energy, known = learner.energy, learner.exact.energy
         values: dict[str, Any] = dict.fromkeys(READOUTS)
-        values |= {"step": learner.count, "exact_sign": f"{learner.exact.mean_sign(learner.marshall):.3f}"}
+        values |= {"step": learner.count, "exact_energy": f"{known:.6f}".replace("-", "−")}
         if energy:
-            values["energy"] = energy.mean, energy.error, known
+            values["energy"] = energy
             values["relative_error"] = (energy.mean - known) / -known, energy.error / -known
             values["v_score"] = float(np.mean([step.v_score for step in learner.recent]))
         if learner.amplitudes is not None:
             likeness = learner.exact.likeness(learner.amplitudes, learner.marshall)
             values |= {name: f"{value:.3f}" for name, value in vars(likeness).items()}
-            values["mean_sign"] = f"{learner.mean_sign():.3f}"
+            values["mean_sign"] = f"{learner.mean_sign():.3f}; {learner.exact.mean_sign(learner.marshall):.3f}"
         readouts.update(**values)
 
     player = SimulationPlayer(
