@@ -4,6 +4,7 @@ from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.autoregressive import Autoregressive, MaskedConvolution, Recurrent
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.jastrow import Jastrow
+from mlphys.nets.mixture import RBMSum
 from mlphys.nets.rbm import RBM, TranslationRBM
 from mlphys.nets.symmetric import Symmetric, momentum
 from mlphys.nets.vit import ViT
@@ -18,6 +19,7 @@ __all__ = [
     "LogisticRegression",
     "MaskedConvolution",
     "MultilayerPerceptron",
+    "RBMSum",
     "Recurrent",
     "Symmetric",
     "TranslationRBM",

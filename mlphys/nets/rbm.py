@@ -82,11 +82,12 @@ class RBM(WaveFunction):
     def local_energies(self, hamiltonian, x):
         from mlphys.kernels.wavefunction import local_energies
 
-        spins = np.ascontiguousarray(x.cpu().numpy(), np.int8)
-        hidden, tables = self._hidden(spins), self._tables(hamiltonian.flips)
-        energies = hamiltonian.diagonal(x).cpu().numpy().astype(hidden.dtype)
-        seconds = len(spins) * tables[1].size * 1e-10
-        over_chains(local_energies, (spins, hidden, energies), (hamiltonian.flips, hamiltonian.weights, *tables), seconds)
+        spins = np.ascontiguousarray(hamiltonian.check_x(x).cpu().numpy(), np.int8)
+        hidden, (fields, factors) = self._hidden(spins), self._tables(hamiltonian.flips)
+        energies = np.empty(len(spins), hidden.dtype)
+        model = hamiltonian.pairs, hamiltonian.zz, hamiltonian.flips, hamiltonian.weights
+        seconds = len(spins) * factors.size * 1e-10
+        over_chains(local_energies, (spins, hidden, energies), (*model, fields, factors), seconds)
         return torch.from_numpy(energies)
 
     def tangent(self, x):
@@ -124,13 +125,17 @@ class TranslationRBM(RBM):
 
     def tangent(self, x):
         spins = x.cpu().numpy()
-        hidden = self._hidden(spins).reshape(len(spins), self.alpha, *self.lattice.shape)
+        return Tangent(torch.from_numpy(self._derivatives(spins, self._hidden(spins))))
+
+    def _derivatives(self, spins: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """∂ log ψ / ∂ (biases, filters) `(batch, alpha (n_sites + 1))` from t = tanh θ."""
+        hidden = hidden.reshape(len(spins), self.alpha, *self.lattice.shape)
         axes = tuple(range(2, hidden.ndim))
         # Σ_r t(r) σ(r + i): a correlation on the torus, by fast Fourier transforms.
         moved = np.fft.fftn(spins.reshape(len(spins), 1, *self.lattice.shape), axes=axes)
         moments = np.fft.ifftn(np.fft.fftn(hidden.conj(), axes=axes).conj() * moved, axes=axes)
         filters = (moments if np.iscomplexobj(hidden) else moments.real).reshape(len(spins), -1)
-        return Tangent(torch.from_numpy(np.concatenate([hidden.sum(axes), filters], axis=1)))
+        return np.concatenate([hidden.sum(axes), filters], axis=1)
 
 
 class RBMTangent(Tangent):

@@ -12,6 +12,7 @@ from mlphys.hamiltonians.born import Born
 from mlphys.hamiltonians.quantum import QuantumSpins
 from mlphys.nets.rbm import RBM, TranslationRBM
 from mlphys.nets.wavefunctions import WaveFunction
+from mlphys.random import torch_generator
 from mlphys.samplers.metropolis import Metropolis
 from mlphys.stats import Estimate
 from mlphys.threads import one_blas_thread
@@ -25,6 +26,8 @@ SCHEMES: dict[str, tuple] = {
     "heun": (((1.0,),), (1 / 2, 1 / 2), (1.0, 0.0), 2),
     "bogacki_shampine": (((1 / 2,), (0.0, 3 / 4)), (2 / 9, 1 / 3, 4 / 9), (-1 / 3, 4 / 3, 0.0), 3),
 }
+# Width of the weights that make a spin's product with another one move.
+WIDTH = 0.5
 OBSERVE: dict[str, Observable] = {"sigma_x": observables.sigma_x, "correlation": observables.correlation}
 
 
@@ -114,15 +117,15 @@ def polarise(psi: RBM, seed: int = 0) -> RBM:
     >>> bool((psi.log_psi(torch.tensor([[1, 1, 1, 1], [1, -1, -1, 1]])).diff().abs() < 1e-12).all())
     True
     """
+    units = (psi.alpha if isinstance(psi, TranslationRBM) else len(psi.bias) // psi.n_sites, 1)
+    drawn = torch.randn(units, dtype=psi.bias.dtype, generator=torch_generator(seed, "polarise")).mul(WIDTH)
     with torch.no_grad():
         for parameter in psi.parameters():
             parameter.zero_()
         if isinstance(psi, TranslationRBM):
-            k = torch.arange(psi.alpha)
-            psi.filters[:, 0] = 0.6 * (1 + k / 2) * torch.exp(0.5j * np.pi * k / psi.alpha)
+            psi.filters[:, :1] = drawn
         else:
-            k = torch.arange(psi.weights.shape[1] // psi.n_sites)
-            psi.weights[:] = torch.kron(0.6 * (1 + k / 2) * torch.exp(0.5j * np.pi * k / len(k)), torch.eye(psi.n_sites))
+            psi.weights[:] = torch.cat([value * torch.eye(psi.n_sites) for value in drawn], dim=1)
     return psi
 
 
