@@ -15,6 +15,11 @@ def falling(first: float, last: float, steps: int) -> Callable[[int], float]:
     return lambda step: first * (last / first) ** min((step - 1) / (steps - 1), 1)
 
 
+def warming(rate: float, steps: int) -> Callable[[int], float]:
+    """A schedule that rises to `rate` in proportion to the step, for `steps` steps, and stays there."""
+    return lambda step: rate * min(step / steps, 1)
+
+
 def _coarse_to_fine(coarse: int, fine: int) -> tuple[Stage, Stage]:
     """Few samples while the energy falls; then noise is what is left, and more samples and a falling rate reduce it."""
     return Stage(coarse), Stage(fine, {"samples": 2016, "rate": falling(0.05, 0.01, fine)})
@@ -37,9 +42,39 @@ def _symmetric_rbm(system: str, hamiltonian: Callable, alpha: int, coarse: int, 
     return Recipe(system, network, hamiltonian, psi, _coarse_to_fine(coarse, fine), {"samples": samples})
 
 
+def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[Stage, ...], **network) -> Recipe:
+    """A transformer, trained as it is and measured in what the point group of its lattice projects out of it."""
+
+    def psi(lattice, seed):
+        import torch
+
+        return mp.nets.ViT(lattice, **network, dtype=torch.float32, seed=seed)
+
+    def projected(lattice, psi):
+        return mp.nets.Symmetric(psi, lattice.point_group)
+
+    name = "transformer, patch {patch}, dimension {dimension}, {layers} layers, point group".format(**network)
+    measurement = {"samples": 4032, "chains": 504, "burn_in": 20}
+    return Recipe(system, name, hamiltonian, psi, (*stages, Stage(0, wrap=projected)), measurement, reference)
+
+
+def _noisy(steps: int, samples: int, rate) -> Stage:
+    """As many chains as samples: one pass through the network then proposes a move for each of them."""
+    return Stage(steps, {"samples": samples, "chains": samples, "rate": rate})
+
+
 ISING_CHAIN = "transverse Ising chain, N = 40, h = 1", lambda: mp.TransverseIsing(mp.chain(40))
 HEISENBERG_CHAIN = "Heisenberg chain, N = 40", lambda: mp.HeisenbergJ1J2(mp.chain(40))
 HEISENBERG_SQUARE = "Heisenberg, 6 × 6", lambda: mp.HeisenbergJ1J2(mp.square(6))
+# Exact energy: Schulz, Ziman, Poilblanc 1996 (10.1051/jp1:1996236); RBM with pair products: Nomura and Imada 2021.
+FRUSTRATED_6 = (
+    "J1–J2, 6 × 6, J2 = 1/2", lambda: mp.HeisenbergJ1J2(mp.square(6), j2=0.5),
+    (-0.503809654, "exact diagonalisation"),
+)  # fmt: skip
+FRUSTRATED_10 = (
+    "J1–J2, 10 × 10, J2 = 1/2", lambda: mp.HeisenbergJ1J2(mp.square(10), j2=0.5),
+    (-0.4976294, "RBM+PP, 10.1103/PhysRevX.11.031034"),
+)  # fmt: skip
 
 RECIPES = {
     "ising_chain_1": _rbm(*ISING_CHAIN, 1, 200, 50),
@@ -48,4 +83,14 @@ RECIPES = {
     "ising_chain_symmetric": _symmetric_rbm(*ISING_CHAIN, 2, 300, 100),
     "heisenberg_chain_symmetric": _symmetric_rbm(*HEISENBERG_CHAIN, 2, 300, 50),
     "heisenberg_square": _symmetric_rbm(*HEISENBERG_SQUARE, 12, 100, 60, samples=32256),
+    "j1j2_square_6": _transformer(
+        *FRUSTRATED_6,
+        (_noisy(40, 252, warming(0.06, 20)), _noisy(120, 504, falling(0.06, 0.015, 120))),
+        **{"patch": 1, "dimension": 12, "heads": 12, "layers": 2},
+    ),
+    "j1j2_square_10": _transformer(
+        *FRUSTRATED_10,
+        (_noisy(100, 2016, warming(0.05, 50)), _noisy(900, 4032, falling(0.05, 0.005, 900))),
+        **{"patch": 2, "dimension": 72, "heads": 12, "layers": 4},
+    ),
 }
