@@ -34,7 +34,7 @@ from mlphys.stats import Estimate
 if TYPE_CHECKING:
     from mlphys.vmc import Step
 
-__all__ = ["Descent", "app", "exercises", "sizes", "with_errors"]
+__all__ = ["LOG", "Descent", "app", "exercises", "sizes", "with_errors"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sizes:
 _SIZES = {
     "ci": Sizes(16, 400, 12, 80, (1.4, 1.0, 0.6), 30, 12, 60, 10, 20, 10, 80, 8000, 6, 960, 0.02),
     "lecture": Sizes(
-        40, 2000, 40, 300, (1.5, 1.3, 1.1, 1.0, 0.9, 0.7, 0.5), 30, 24, 200, 12, 60, 16, 150, 40000, 12, 2016, 0.02
+        40, 2000, 40, 300, (1.5, 1.3, 1.1, 1.0, 0.9, 0.7, 0.5), 30, 24, 200, 12, 60, 16, 150, 40000, 12, 4032, 0.02
     ),
     "full": Sizes(
         40, 20000, 80, 1000, (1.5, 1.3, 1.2, 1.1, 1.05, 1.0, 0.95, 0.9, 0.8, 0.7, 0.5), 300, 40, 600, 40, 600,
@@ -176,6 +176,8 @@ class Descent:
         return count, *(energy / self.n_sites for energy in energies)
 
 
+# A logarithmic axis with powers of ten alone.
+LOG = {"type": "log", "dtick": 1, "exponentformat": "power"}
 SHOWN = {
     "energy against variance": ("variance per site (J²)", "energy per site (J)"),
     "relative error against step": ("step", "(E − E₀) / |E₀|"),
@@ -253,8 +255,8 @@ def app(size: str | None = None) -> App:
         by = {"energy against variance": by_variance, "relative error against step": by_step}
         draw_other = by.get(knobs.plot, by_field)
         x, y = SHOWN[knobs.plot]
-        kind = "log" if knobs.plot.startswith("relative") else "linear"
-        axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, "type": kind}}
+        scale = LOG if knobs.plot.startswith("relative") else {"type": "linear", "dtick": None}
+        axes = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}} | scale}
         other.update(*draw_other(descent), layout=axes)
 
     def by_variance(descent: Descent) -> list:

@@ -138,7 +138,7 @@ def entropies(model: mp.TransverseIsing, psi: "WaveFunction", samples: int, seed
 
 
 def quench(
-    n_sites: int, samples: int, dt: float, until: float = 1.0, alpha: int = 2, field: float = 1.0, seed: int = 1
+    n_sites: int, samples: int, dt: float, until: float = 1.0, alpha: int = 4, field: float = 1.0, seed: int = 1
 ) -> pd.DataFrame:
     """⟨σˣ⟩ after a sudden change from an infinite field to `field`, by a complex RBM and by all 2ᴺ amplitudes.
 
@@ -151,7 +151,7 @@ def quench(
     model = chain(n_sites, field)
     psi = vmc.polarise(nets.TranslationRBM(model.lattice, alpha, dtype=torch.complex128), seed=seed)
     rows = []
-    for moment in vmc.evolve(model, psi, until, dt, seed=seed, samples=samples):
+    for moment in vmc.evolve(model, psi, until, dt, seed=seed, samples=samples, cutoff=1e-5):
         sigma_x: Any = moment.observables["sigma_x"]
         rows.append((moment.time, sigma_x.mean, sigma_x.error, moment.residual))
     table = pd.DataFrame(rows, columns=["time", "sigma_x", "error", "residual"])
