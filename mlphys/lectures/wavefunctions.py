@@ -184,7 +184,8 @@ SHOWN = {
     "energy against field": ("transverse field h (J)", "energy per site (J)"),
     "relative error against field": ("transverse field h (J)", "(E − E₀) / |E₀|"),
 }
-METHODS = {"stochastic reconfiguration": "sr", "Adam": "adam"}
+# Name in the library, and a learning rate that suits it.
+METHODS = {"stochastic reconfiguration": ("sr", 0.05), "Adam": ("adam", 0.01)}
 
 
 def app(size: str | None = None) -> App:
@@ -192,7 +193,7 @@ def app(size: str | None = None) -> App:
     chosen = sizes(size)
     knobs = controls(
         field=Control(0.2, 2.0, 1.0, step=0.02, label="transverse field h", unit="J", marks={1.0: "h_c"}),
-        rate=Control(0.001, 0.2, 0.05, step=1.1, log=True, label="learning rate"),
+        rate=Control(0.001, 0.2, 0.05, step=1.1, log=True, label="learning rate", description="another method sets it anew"),
         method=Choice(list(METHODS), label="method"),
         n_sites=Choice(["16", "24", "40", "64"], str(chosen.live), label="sites N"),
         alpha=Choice(["1", "2", "4"], "1", label="hidden units per site α"),
@@ -230,7 +231,7 @@ def app(size: str | None = None) -> App:
             int(settings["n_sites"]),
             int(settings["alpha"]),
             settings["field"],
-            METHODS[settings["method"]],
+            METHODS[settings["method"]][0],
             settings["rate"],
             int(settings["samples"]),
             seed,
@@ -296,6 +297,10 @@ def app(size: str | None = None) -> App:
     def set_rate(descent: Descent, rate: float) -> None:
         descent.rate = rate
 
+    def set_method(descent: Descent, method: str) -> None:
+        name, knobs.rate = METHODS[method]
+        descent.turn(method=name)
+
     player = SimulationPlayer(
         make,
         knobs,
@@ -304,7 +309,7 @@ def app(size: str | None = None) -> App:
         tell=tell,
         turns={
             "field": lambda descent, field: descent.turn(field=field),
-            "method": lambda descent, method: descent.turn(method=METHODS[method]),
+            "method": set_method,
             "samples": lambda descent, samples: descent.turn(samples=int(samples)),
             "rate": set_rate,
         },

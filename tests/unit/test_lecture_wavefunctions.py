@@ -116,6 +116,7 @@ def test_app_follows_its_controls():
         for _ in range(4):
             app.player.step_once()
             assert not app.player.message
+    assert app.player.simulation.rate == knobs.rate == 0.002
     assert app.player.simulation.psi.n_sites == 24 and app.player.simulation.samples == 256
     app.close()
 
