@@ -97,23 +97,26 @@ sweeps_in_place.keeping = metropolis_sweeps
 
 
 @njit(cache=True, nogil=True)
-def local_energies(x, t, energies, flips, elements, fields, factors):
-    """Add Σ_x' ⟨x|H|x'⟩ ψ(x')/ψ(x) over the terms of H to `energies` `(batch,)`; t = tanh θ `(batch, hidden)`."""
+def local_energies(x, up, down, energies, pairs, zz, flips, elements, fields, factors):
+    """Put Σ_x' ⟨x|H|x'⟩ ψ(x')/ψ(x) into `energies` `(batch,)`; `up` and `down` are `(batch, hidden)`."""
     # A block of states stays in the nearest cache while the tables pass by.
     block = 8
-    up, down, acting = np.empty_like(t[:block]), np.empty_like(t[:block]), np.empty(block, np.int64)
+    acting = np.empty(block, np.int64)
     for begin in range(0, len(x), block):
         end = min(begin + block, len(x))
-        up[: end - begin] = (1 + t[begin:end]) / 2
-        down[: end - begin] = (1 - t[begin:end]) / 2
+        for row in range(begin, end):
+            diagonal = 0.0
+            for k in range(len(pairs)):
+                diagonal += zz[k] * (x[row, pairs[k, 0]] * x[row, pairs[k, 1]])
+            energies[row] = diagonal
         for term in range(len(flips)):
-            count = 0
+            count, first = 0, flips[term, 0]
             for row in range(begin, end):
                 acting[count] = row
-                count += _acts(x[row], flips, term)
+                count += flips.shape[1] == 1 or x[row, first] != x[row, flips[term, 1]]
             for row in acting[:count]:
-                side = (1 + x[row, flips[term, 0]]) // 2
-                product = _product(up[row - begin], down[row - begin], factors[term, side], factors[term, 1 - side])
+                side = (1 + x[row, first]) // 2
+                product = _product(up[row], down[row], factors[term, side], factors[term, 1 - side])
                 energies[row] += elements[term] * fields[term, side] * product
 
 

@@ -61,7 +61,7 @@ class RBM(WaveFunction):
     def _tables(self, flips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What turning each row of `flips` multiplies: the part of the visible fields, and e^θ of each hidden unit."""
         visible, bias, weights = self._arrays()
-        reach = max((np.abs(bias) + np.abs(weights).sum(0)).max(), 2 * np.abs(visible).max())
+        reach = np.max([(np.abs(bias) + np.abs(weights).sum(0)).max(), 2 * np.abs(visible).max()])
         if not reach < LARGEST:
             raise Diverged(f"weights add up to {reach:.0f}, allowed is {LARGEST:g}: lower the rate, or raise the shift")
         first, other = flips[:, 0], flips[:, 1:]
@@ -75,24 +75,26 @@ class RBM(WaveFunction):
         _, bias, weights = self._arrays()
         return sweeps_in_place, (flips, weights, bias, *self._tables(flips))
 
-    def _hidden(self, x: np.ndarray) -> np.ndarray:
+    def _theta(self, x: np.ndarray) -> np.ndarray:
         _, bias, weights = self._arrays()
-        return np.tanh(x.astype(np.float64) @ weights + bias)
+        return x.astype(np.float64) @ weights + bias
 
     def local_energies(self, hamiltonian, x):
         from mlphys.kernels.wavefunction import local_energies
 
         spins = np.ascontiguousarray(hamiltonian.check_x(x).cpu().numpy(), np.int8)
-        hidden, (fields, factors) = self._hidden(spins), self._tables(hamiltonian.flips)
-        energies = np.empty(len(spins), hidden.dtype)
+        (fields, factors), theta = self._tables(hamiltonian.flips), self._theta(spins)
+        # Not from tanh θ, which knows little of the smaller one.
+        up, down = 1 / (1 + np.exp(-2 * theta)), 1 / (1 + np.exp(2 * theta))
+        energies = np.empty(len(spins), theta.dtype)
         model = hamiltonian.pairs, hamiltonian.zz, hamiltonian.flips, hamiltonian.weights
         seconds = len(spins) * factors.size * 1e-10
-        over_chains(local_energies, (spins, hidden, energies), (*model, fields, factors), seconds)
+        over_chains(local_energies, (spins, up, down, energies), (*model, fields, factors), seconds)
         return torch.from_numpy(energies)
 
     def tangent(self, x):
         spins = x.cpu().numpy()
-        return RBMTangent(spins, self._hidden(spins))
+        return RBMTangent(spins, np.tanh(self._theta(spins)))
 
 
 class TranslationRBM(RBM):
