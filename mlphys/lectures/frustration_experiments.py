@@ -42,12 +42,12 @@ CHECKPOINT = DATA / "j1j2_square.pt"
 PUBLISHED = pd.DataFrame(
     [
         ("transverse Ising chain, N = 32, h = 1", "RBM", np.nan, 3.8e-4),
-        ("J1–J2, 10 × 10, J2 = 0.5", "RBM", -0.47700, 0.20),
-        ("J1–J2, 10 × 10, J2 = 0.5", "DMRG, χ = 1024", -0.49140, np.nan),
-        ("J1–J2, 10 × 10, J2 = 0.5", "VMC of a BCS state", -0.49515, np.nan),
-        ("J1–J2, 10 × 10, J2 = 0.5", "transformer", -0.497508, np.nan),
-        ("J1–J2, 10 × 10, J2 = 0.5", "transformer, symmetrised", -0.497676, np.nan),
-        ("J1–J2, 10 × 10, J2 = 0.5", "RBM + pair product", -0.4976294, 2.0e-3),
+        ("J1–J2, 10 × 10, J2 = 1/2", "RBM", -0.47700, 0.20),
+        ("J1–J2, 10 × 10, J2 = 1/2", "DMRG, χ = 1024", -0.49140, np.nan),
+        ("J1–J2, 10 × 10, J2 = 1/2", "VMC of a BCS state", -0.49515, np.nan),
+        ("J1–J2, 10 × 10, J2 = 1/2", "transformer", -0.497508, np.nan),
+        ("J1–J2, 10 × 10, J2 = 1/2", "transformer, symmetrised", -0.497676, np.nan),
+        ("J1–J2, 10 × 10, J2 = 1/2", "RBM + pair product", -0.4976294, 2.0e-3),
     ],
     columns=["system", "network", "energy", "v_score"],
 )
