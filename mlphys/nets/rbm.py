@@ -127,7 +127,7 @@ class TranslationRBM(RBM):
 
     def tangent(self, x):
         spins = x.cpu().numpy()
-        return Tangent(torch.from_numpy(self._derivatives(spins, self._hidden(spins))))
+        return Tangent(torch.from_numpy(self._derivatives(spins, np.tanh(self._theta(spins)))))
 
     def _derivatives(self, spins: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """∂ log ψ / ∂ (biases, filters) `(batch, alpha (n_sites + 1))` from t = tanh θ."""
