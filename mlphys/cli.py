@@ -98,8 +98,8 @@ def warm(arguments: argparse.Namespace) -> None:
     mp.samplers.warm()
     square = mp.square(4)
     mp.phases.severed(mp.phases.percolation(square, [0.5], 1).x, square)
-    for dtype in (torch.float64, torch.complex128):
-        next(mp.vmc.ground_state(mp.TransverseIsing(square), mp.nets.RBM(16, dtype=dtype), 1, samples=16))
+    for psi in (mp.nets.RBM(16), mp.nets.RBM(16, dtype=torch.complex128), mp.nets.Jastrow(16)):
+        next(mp.vmc.ground_state(mp.TransverseIsing(square), psi, 1, samples=16))
 
 
 def train(arguments: argparse.Namespace) -> int:

@@ -78,7 +78,7 @@ def bethe_ansatz(n_sites: int) -> float:
 
 
 def ground_state(hamiltonian: "QuantumSpins", sector: int | None = None) -> tuple[float, np.ndarray]:
-    """Energy and state vector of the ground state by Lanczos, over `hamiltonian.basis(sector)`.
+    """Energy and state vector of the ground state over `hamiltonian.basis(sector)`, by Lanczos in sectors of symmetry.
 
     Without a sector, that of Σσᶻ nearest to 0 where it is conserved, which holds the ground state of every
     antiferromagnet. The vector has norm 1 and its largest component is positive. Raises ValueError above 2²² states.
