@@ -46,15 +46,33 @@ class Symmetric(WaveFunction):
         for name, value in (("permutations", permutations.astype(np.int64)), ("weights", weights.astype(complex))):
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
 
-    def log_psi(self, x):
+    def _images(self, x: torch.Tensor) -> torch.Tensor:
         images = x[:, self.permutations]
-        if self.flips:
-            images = torch.cat([images, -images], dim=1)
-        logs = self.psi.log_psi(images.flatten(0, 1)).view(len(x), -1)
+        return (torch.cat([images, -images], dim=1) if self.flips else images).flatten(0, 1)
+
+    def log_psi(self, x):
+        logs = self.psi.log_psi(self._images(x)).view(len(x), -1)
         if self.positive and not logs.is_complex():
             return logs.logsumexp(1) - math.log(len(self.weights))
         top = logs.real.detach().amax(1, keepdim=True)
         return top[:, 0] + (self.weights * (logs - top).exp()).mean(1).log()
+
+    def _jacobian(self, x):
+        return torch.cat([self._mean_jacobian(part) for part in x.to(self.device).split(max(1, self._batch() // 8))])
+
+    def _mean_jacobian(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean over the images, each by its share in ψ', of what ψ itself knows how to derive."""
+        images = self._images(x)
+        logs = self.psi.log_psi_of(images).view(len(x), -1)
+        shares = self.weights * (logs - logs.real.amax(1, keepdim=True)).exp()
+        parts = self.psi._jacobian(images)
+        each = parts[:, 0] if parts.shape[1] == 1 else torch.complex(parts[:, 0], parts[:, 1])
+        each = each.view(*shares.shape, -1).to(shares.dtype)
+        mean = torch.einsum("bg,bgp->bp", shares / shares.sum(1, keepdim=True), each)
+        if parts.is_complex():
+            return mean[:, None]
+        real = self.positive and not logs.is_complex()
+        return mean.real[:, None] if real else torch.stack([mean.real, mean.imag], dim=1)
 
 
 def momentum(lattice: Lattice, numbers) -> np.ndarray:

@@ -20,7 +20,7 @@ class WaveFunction(nn.Module):
     for sampling, `local_energies`, `tangent`; without them the batched ones that work for every network are taken, on the
     device of the parameters. One that can be sampled exactly has `sample(n, seed) -> (x, log_q)`, and needs no chains.
 
-    `batch` is how many amplitudes are computed at a time on a CPU, sixteen times as many on a GPU; an eighth of that for
+    `batch` is how many amplitudes are computed at a time on a CPU, 64 times as many on a GPU; an eighth of that for
     derivatives. `compiled` says that all work is done in kernels, beside which linear algebra gains nothing from threads.
     """
 
@@ -45,7 +45,7 @@ class WaveFunction(nn.Module):
         return None
 
     def _batch(self) -> int:
-        return self.batch * (1 if self.device.type == "cpu" else 16)
+        return self.batch * (1 if self.device.type == "cpu" else 64)
 
     def log_psi_of(self, x: torch.Tensor) -> torch.Tensor:
         """`log_psi` in double precision without derivatives, `batch` states at a time."""

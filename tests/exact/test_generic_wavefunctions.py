@@ -168,3 +168,20 @@ def test_exact_samples_are_independent_and_take_the_place_of_chains():
         rare = expected < 5
         found, wanted = (np.append(part[~rare], part[rare].sum()) for part in (counts, expected))
         assert abs(((found - wanted) ** 2 / wanted).sum() - len(found)) < 4 * np.sqrt(2 * len(found))
+
+
+@pytest.mark.parametrize("characters, flip", [(None, 1), ("signs", None), ("phases", -1)])
+@pytest.mark.parametrize("name", ["real", "complex", "phased"])
+def test_derivatives_of_a_projection_are_means_over_the_images(name, characters, flip):
+    psi = Phased(8) if name == "phased" else mp.nets.RBM(8, dtype=torch.complex128 if name == "complex" else torch.float64)
+    with torch.no_grad():
+        for parameter in psi.parameters():
+            parameter *= 1 if name == "phased" else 20
+    numbers = {None: None, "signs": (0, 2), "phases": (1, 1)}[characters]
+    characters = None if numbers is None else mp.nets.momentum(LATTICE, numbers)
+    projected, x = mp.nets.Symmetric(psi, LATTICE.translations, characters, flip), states(40, 8)
+    # Not where the projection is zero, by symmetry.
+    x = x[projected.log_psi(x).real > -20]
+    assert len(x) > 10
+    automatic = WaveFunction._jacobian(projected, x)
+    torch.testing.assert_close(projected._jacobian(x), automatic, rtol=1e-8, atol=1e-8)
