@@ -14,7 +14,7 @@ from mlphys.stats import Estimate
 
 # nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
-    from mlphys.nets import WaveFunction
+    from mlphys.nets import TranslationRBM, WaveFunction
     from mlphys.vmc import Step
 
 # N Var H / ⟨H⟩² of other states, from the collection of Wu et al. 2024 (10.1126/science.adg9774).
@@ -138,25 +138,21 @@ def entropies(model: mp.TransverseIsing, psi: "WaveFunction", samples: int, seed
 
 
 def quench(
-    n_sites: int, samples: int, dt: float, until: float = 1.0, alpha: int = 4, field: float = 1.0, seed: int = 1
+    psi: "TranslationRBM", samples: int, dt: float, until: float = 1.0, field: float = 1.0, seed: int = 1
 ) -> pd.DataFrame:
-    """⟨σˣ⟩ after a sudden change from an infinite field to `field`, by a complex RBM and by all 2ᴺ amplitudes.
+    """⟨σˣ⟩ after a sudden change from an infinite field to `field`, by ψ with complex weights and by all 2ᴺ amplitudes.
 
     One row for each time step; residual is the share of the motion that the network could not follow.
     """
-    import torch
+    from mlphys import vmc
 
-    from mlphys import nets, vmc
-
-    model = chain(n_sites, field)
-    psi = vmc.polarise(nets.TranslationRBM(model.lattice, alpha, dtype=torch.complex128), seed=seed)
-    rows = []
-    for moment in vmc.evolve(model, psi, until, dt, seed=seed, samples=samples, cutoff=1e-5):
+    model, rows = mp.TransverseIsing(psi.lattice, field=field), []
+    for moment in vmc.evolve(model, vmc.polarise(psi), until, dt, seed=seed, samples=samples):
         sigma_x: Any = moment.observables["sigma_x"]
         rows.append((moment.time, sigma_x.mean, sigma_x.error, moment.residual))
     table = pd.DataFrame(rows, columns=["time", "sigma_x", "error", "residual"])
-    start = np.full(2**n_sites, 2.0 ** (-n_sites / 2))
-    mean_sigma_x = mp.TransverseIsing(model.lattice, coupling=0.0, field=-1 / n_sites).to_sparse()
+    start = np.full(2**psi.n_sites, 2.0 ** (-psi.n_sites / 2))
+    mean_sigma_x = mp.TransverseIsing(psi.lattice, coupling=0.0, field=-1 / psi.n_sites).to_sparse()
     evolved = quantum.evolution(model, start, table["time"].tolist())
     return table.assign(exact=[np.vdot(vector, mean_sigma_x @ vector).real for vector in evolved])
 
