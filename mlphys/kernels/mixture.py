@@ -8,7 +8,7 @@ hidden)`, their second index is 1 for s = 1 and 0 for s = −1.
 import numpy as np
 from numba import njit
 
-from mlphys.kernels.wavefunction import _acts, _product, _propose
+from mlphys.kernels.wavefunction import _FAST, _acts, _product, _propose
 
 
 @njit(cache=True, nogil=True)
@@ -31,20 +31,28 @@ def _normalise(shares, up, down):
     shares /= shares.sum()
 
 
-@njit(cache=True, nogil=True)
-def _start(spins, weights, bias):
-    """Up, down and shares of the machines in one state, from weights `(n_sites, machines, hidden)`."""
-    theta = bias.copy()
-    for site in range(len(spins)):
-        theta += spins[site] * weights[site]
-    up, down = 1 / (1 + np.exp(-2 * theta)), 1 / (1 + np.exp(2 * theta))
-    logs = np.zeros(len(theta), theta.dtype)
-    for k in range(len(theta)):
-        for j in range(theta.shape[1]):
-            larger = theta[k, j] if theta[k, j].real > 0 else -theta[k, j]
-            logs[k] += larger + np.log(1 + np.exp(-2 * larger))
-    shares = np.exp(logs - logs.real.max())
-    return up, down, shares / shares.sum()
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def parts(x, up, down, shares, weights, bias):
+    """Fill in up, down `(batch, machines, hidden)` and the shares `(batch, machines)` from weights `(n_sites, …)`."""
+    theta, logs = np.empty_like(bias), np.empty(len(bias), bias.dtype)
+    for row in range(len(x)):
+        theta[:] = bias
+        for site in range(x.shape[1]):
+            theta += x[row, site] * weights[site]
+        for k in range(len(theta)):
+            logs[k], norm = 0, 1 + 0 * bias[k, 0]
+            for j in range(theta.shape[1]):
+                grows = theta[k, j].real > 0
+                larger = theta[k, j] if grows else -theta[k, j]
+                falling = np.exp(-2 * larger)
+                logs[k] += larger
+                both = 1 + falling
+                norm *= both
+                high = np.conj(both) / (both * np.conj(both)).real
+                up[row, k, j], down[row, k, j] = (high, falling * high) if grows else (falling * high, high)
+            logs[k] += np.log(norm)
+        share = np.exp(logs - logs.real.max())
+        shares[row] = share / share.sum()
 
 
 @njit(cache=True, nogil=True)
@@ -52,9 +60,12 @@ def metropolis_sweeps(x, kept, flips, weights, bias, factors, betas, chains, see
     """Metropolis sweeps of |ψ|^(2β); arguments and result as in `mlphys.kernels.wavefunction.metropolis_sweeps`."""
     accepted = np.zeros(len(x), np.int64)
     terms, bounds = np.empty(x.shape[1], np.int64), np.empty(x.shape[1])
+    ups, downs = np.empty((1, *bias.shape), bias.dtype), np.empty((1, *bias.shape), bias.dtype)
+    all_shares = np.empty((1, len(bias)), bias.dtype)
     for chain in range(len(x)):
         spins = x[chain]
-        up, down, shares = _start(spins, weights, bias)
+        parts(x[chain : chain + 1], ups, downs, all_shares, weights, bias)
+        up, down, shares = ups[0], downs[0], all_shares[0]
         for row in range(kept.shape[1]):
             for sweep in range(first_sweep + row * sweeps, first_sweep + (row + 1) * sweeps):
                 _propose(terms, bounds, len(flips), betas[chain], seed, chains[chain], sweep)

@@ -37,32 +37,28 @@ class RBMSum(TranslationRBM):
     def _by_machine(self, table: np.ndarray) -> np.ndarray:
         return table.reshape(*table.shape[:-1], self.alpha, self.n_sites)
 
-    def _parts(self, spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """tanh θ and the share of each machine in ψ, `(batch, alpha, n_sites)` and `(batch, alpha)`."""
+    def _parts(self, spins: np.ndarray) -> tuple[np.ndarray, ...]:
+        """e^θ / 2 cosh θ, e^−θ / 2 cosh θ `(batch, alpha, n_sites)`, and the share of each machine in ψ `(batch, alpha)`."""
+        from mlphys.kernels.mixture import parts
+
         _, bias, weights = self._arrays()
-        theta = self._by_machine(spins.astype(np.float64) @ weights + bias)
-        sign = np.where(theta.real < 0, -1.0, 1.0)
-        theta *= sign
-        falling = np.exp(-2 * theta)
-        logs = theta.sum(2) + np.log((1 + falling).prod(2))
-        shares = np.exp(logs - logs.real.max(1, keepdims=True))
-        return sign * (1 - falling) / (1 + falling), shares / shares.sum(1, keepdims=True)
+        shape = (len(spins), self.alpha, self.n_sites)
+        found = tuple(np.empty(part, weights.dtype) for part in (shape, shape, shape[:2]))
+        over_chains(parts, (spins, *found), (self._by_machine(weights), self._by_machine(bias)), found[0].size * 5e-8)
+        return found
 
     def local_energies(self, hamiltonian, x):
         from mlphys.kernels.mixture import local_energies
 
         spins = np.ascontiguousarray(x.cpu().numpy(), np.int8)
-        hidden, shares = self._parts(spins)
+        energies = hamiltonian.diagonal(x).cpu().numpy().astype(self.filters.detach().cpu().numpy().dtype)
         factors = self._by_machine(self._tables(hamiltonian.flips)[1])
-        energies = hamiltonian.diagonal(x).cpu().numpy().astype(hidden.dtype)
-        by_state = spins, (1 + hidden) / 2, (1 - hidden) / 2, shares, energies
-        seconds = len(spins) * factors.size * 1e-9
-        over_chains(local_energies, by_state, (hamiltonian.flips, hamiltonian.weights, factors), seconds)
+        shared = hamiltonian.flips, hamiltonian.weights, factors
+        over_chains(local_energies, (spins, *self._parts(spins), energies), shared, len(spins) * factors.size * 1e-9)
         return torch.from_numpy(energies)
 
     def tangent(self, x):
-        spins = x.cpu().numpy()
-        hidden, shares = self._parts(spins)
-        each = self._derivatives(spins, hidden)
+        spins = np.ascontiguousarray(x.cpu().numpy(), np.int8)
+        up, down, shares = self._parts(spins)
         weights = np.concatenate([shares, np.repeat(shares, self.n_sites, axis=1)], axis=1)
-        return Tangent(torch.from_numpy(weights * each))
+        return Tangent(torch.from_numpy(weights * self._derivatives(spins, up - down)))
