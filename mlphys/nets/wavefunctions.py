@@ -88,7 +88,7 @@ class WaveFunction(nn.Module):
                 rows[:, :, at : at + gradient.shape[2]] = gradient
                 at += gradient.shape[2]
         # The gradient of the real part is the conjugate of a holomorphic derivative.
-        return found.conj() if holomorphic else found
+        return found.conj_physical_() if holomorphic else found
 
     def log_derivatives(self, x: torch.Tensor) -> torch.Tensor:
         """∂ log ψ / ∂ parameters, `(batch, n_parameters)`, in the order of `parameters()`."""
@@ -103,6 +103,8 @@ class WaveFunction(nn.Module):
 class Tangent:
     """Log derivatives O about their mean over the batch, from `(batch, n_parameters)` or the parts of `_jacobian`.
 
+    These are large: they are centred in place.
+
     Vectors are numpy's and on the CPU, matrices stay where the derivatives are. Changes of real parameters are real, also
     where log ψ is complex: the real and the imaginary part of each sample then are two samples of their own, and O†O
     stands for its real part.
@@ -113,8 +115,8 @@ class Tangent:
     def __init__(self, derivatives: torch.Tensor):
         if derivatives.ndim == 3:
             self.parts = derivatives.shape[1]
-        centred = derivatives - derivatives.mean(0)
-        self.rows = centred.reshape(-1, derivatives.shape[-1]).resolve_conj()
+        derivatives -= derivatives.mean(0)
+        self.rows = derivatives.reshape(-1, derivatives.shape[-1])
 
     @property
     def centred(self) -> torch.Tensor:

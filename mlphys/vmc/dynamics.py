@@ -99,7 +99,7 @@ def evolve(
 
     def rate_at(values: torch.Tensor) -> _Rate:
         _load(psi, values)
-        with one_blas_thread():
+        with one_blas_thread(psi.compiled):
             sampler.step(state, burn_in if state.sweep == 0 else 2 * sweeps)
             x, acceptance = draw(sampler, state, rows, sweeps)
             return _rate(hamiltonian, psi, x, acceptance, cutoff, noise)

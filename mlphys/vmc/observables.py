@@ -37,7 +37,7 @@ def sample(
     rows = rows_of(samples, chains)
     sampler = Metropolis(Born(psi, hamiltonian))
     state = sampler.init(chains, seed=checks.seed(seed))
-    with one_blas_thread():
+    with one_blas_thread(psi.compiled):
         sampler.step(state, burn_in)
         x, _ = draw(sampler, state, rows, sweeps)
     return x.view(rows, chains, -1)
@@ -52,7 +52,7 @@ def rows_of(samples: int, chains: int) -> int:
 
 def local_values(operator: QuantumSpins, psi: WaveFunction, x: torch.Tensor) -> np.ndarray:
     """Σ_x' ⟨x|O|x'⟩ ψ(x')/ψ(x) of any operator that is written as a Hamiltonian, `(samples, chains)`."""
-    with one_blas_thread():
+    with one_blas_thread(psi.compiled):
         parts = [psi.local_energies(operator, part).cpu().numpy() for part in x.flatten(0, 1).split(BATCH)]
     return np.concatenate(parts).reshape(x.shape[:2])
 
