@@ -32,14 +32,16 @@ def _rbm(system: str, hamiltonian: Callable, alpha: int, coarse: int, fine: int,
     return Recipe(system, f"RBM, α = {alpha}", hamiltonian, psi, _coarse_to_fine(coarse, fine), {"samples": samples})
 
 
-def _symmetric_rbm(system: str, hamiltonian: Callable, alpha: int, coarse: int, fine: int, samples: int = 64512) -> Recipe:
+def _symmetric_rbm(
+    system: str, hamiltonian: Callable, alpha: int, coarse: int, fine: int, samples: int = 64512, reference=None
+) -> Recipe:
     def psi(lattice, seed):
         import torch
 
         return mp.nets.TranslationRBM(lattice, alpha, dtype=torch.complex128, seed=seed)
 
     network = f"complex RBM with translations, α = {alpha}"
-    return Recipe(system, network, hamiltonian, psi, _coarse_to_fine(coarse, fine), {"samples": samples})
+    return Recipe(system, network, hamiltonian, psi, _coarse_to_fine(coarse, fine), {"samples": samples}, reference)
 
 
 def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[Stage, ...], **network) -> Recipe:
@@ -83,14 +85,22 @@ RECIPES = {
     "ising_chain_symmetric": _symmetric_rbm(*ISING_CHAIN, 2, 300, 100),
     "heisenberg_chain_symmetric": _symmetric_rbm(*HEISENBERG_CHAIN, 2, 300, 50),
     "heisenberg_square": _symmetric_rbm(*HEISENBERG_SQUARE, 12, 100, 60, samples=32256),
+    "j1j2_square_6_rbm": _symmetric_rbm(*FRUSTRATED_6[:2], 12, 120, 60, 32256, FRUSTRATED_6[2]),
+    "j1j2_square_10_rbm": _symmetric_rbm(*FRUSTRATED_10[:2], 6, 120, 60, 16128, FRUSTRATED_10[2]),
     "j1j2_square_6": _transformer(
         *FRUSTRATED_6,
         (_noisy(40, 252, warming(0.06, 20)), _noisy(120, 504, falling(0.06, 0.015, 120))),
-        **{"patch": 1, "dimension": 12, "heads": 12, "layers": 2},
+        patch=1,
+        dimension=12,
+        heads=12,
+        layers=2,
     ),
     "j1j2_square_10": _transformer(
         *FRUSTRATED_10,
         (_noisy(100, 2016, warming(0.05, 50)), _noisy(900, 4032, falling(0.05, 0.005, 900))),
-        **{"patch": 2, "dimension": 72, "heads": 12, "layers": 4},
+        patch=2,
+        dimension=72,
+        heads=12,
+        layers=4,
     ),
 }
