@@ -47,13 +47,12 @@ class Sizes:
     race_samples: int
     checkpoint_samples: int
     checkpoint_chains: int
-    checkpoint_burn_in: int
 
 
 _SIZES = {
-    "ci": Sizes(5, 40, 5, 20, 2016, 4, 0.7, 1024, 64, 32, 10),
-    "lecture": Sizes(21, 200, 120, 100, 16128, 6, 12.0, 2048, 1024, 256, 60),
-    "full": Sizes(41, 1000, 1000, 500, 161280, 6, 600.0, 16384, 16384, 512, 200),
+    "ci": Sizes(5, 40, 5, 20, 2016, 4, 0.7, 1024, 64, 32),
+    "lecture": Sizes(21, 200, 120, 100, 16128, 6, 12.0, 2048, 512, 256),
+    "full": Sizes(41, 1000, 1000, 500, 161280, 6, 600.0, 16384, 16384, 512),
 }
 
 
