@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import mlphys as mp
@@ -148,10 +149,13 @@ def train(name: str, seed: int = 1, steps=None, checkpoint=None, device: str = "
     command = f"mlphys train {name} --seed {seed}" + (f" --steps {steps}" if steps else "")
     if device != "cpu":
         command += f" --device {device}"
+    for option, path in {"checkpoint": checkpoint, "table": table, "save": save}.items():
+        if path is not None and not Path(path).parent.is_dir():
+            raise ValueError(f"{option}={str(path)!r} is not allowed: there is no such directory")
     training = start(name, seed, device)
     n_sites, planned = training.hamiltonian.lattice.n_sites, training.recipe.steps if steps is None else steps
     print(f"{training.recipe.network} ({training.n_parameters} parameters) · {training.recipe.system} · seed {seed}")
-    began, spoken = time.monotonic(), -math.inf
+    began, spoken, measured = time.monotonic(), -math.inf, None
     try:
         for step in training.run(steps, checkpoint):
             now = time.monotonic()
@@ -160,17 +164,17 @@ def train(name: str, seed: int = 1, steps=None, checkpoint=None, device: str = "
                 energy = f"{step.energy.mean / n_sites:.6f} ± {step.energy.error / n_sites:.6f} per site"
                 quality = f"V-score {step.v_score:.1e}, R-hat {step.rhat:.2f}, acceptance {step.acceptance:.2f}"
                 print(f"step {step.step}/{planned}: {energy}, {quality}, {now - began:.0f} s", flush=True)
-        stopped = training.step < planned
+        if training.step >= planned:
+            measured = training.measure()
     except KeyboardInterrupt:
-        stopped = True
+        pass
     except mp.vmc.Diverged as error:
         print(f"mlphys: {error}", file=sys.stderr)
         return 1
-    if stopped:
+    if measured is None:
         where = f"--checkpoint {checkpoint}"
         print(f"stopped; go on with: {command} {where}" if checkpoint else "stopped; only a run with --checkpoint goes on")
         return 130
-    measured = training.measure()
     row = training.row(measured, command)
     print(
         "energy per site {energy:.7f} ± {error:.7f} · {source} {reference:.7f} · relative error {relative_error:.1e} · "

@@ -151,7 +151,7 @@ class Metropolis(_SingleSite):
         proposed = self.hamiltonian.n_updates * sweeps
         if "proposal_tally" in state.cache:
             state.cache["proposal_tally"] += np.stack([changed, np.full(state.chains, proposed)])
-        return Info(acceptance=changed / proposed, flipped=changed)
+        return Info(acceptance=changed / max(proposed, 1), flipped=changed)
 
     def adapt(self, state: State) -> None:
         if "proposal_tally" in state.cache:

@@ -112,11 +112,21 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [(["nothing"], "recipe='nothing' is unknown: allowed are"), (["small", "--seed", "-1"], "seed=-1"),
-     (["small", "--steps", "0"], "steps=0"), (["small", "--device", "tpu"], "device='tpu'")],
+     (["small", "--steps", "0"], "steps=0"), (["small", "--device", "tpu"], "device='tpu'"),
+     (["small", "--save", "nowhere/psi"], "no such directory")],
 )  # fmt: skip
 def test_refusals(arguments, words, capsys):
     assert main(["train", *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_an_interrupt_while_measuring_keeps_the_training(monkeypatch, tmp_path, capsys):
+    file = tmp_path / "checkpoint"
+    with monkeypatch.context() as patch:
+        patch.setattr(mp.vmc, "expectation", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        assert main(["train", "small", "--checkpoint", str(file)]) == 130
+    assert main(["train", "small", "--checkpoint", str(file)]) == 0
+    assert "relative error" in capsys.readouterr().out
 
 
 def test_a_breakdown_is_told(monkeypatch, capsys):
