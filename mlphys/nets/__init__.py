@@ -4,7 +4,7 @@ from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.autoregressive import Autoregressive, MaskedConvolution, Recurrent
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.jastrow import Jastrow
-from mlphys.nets.mixture import RBMSum
+from mlphys.nets.projected import ProjectedRBM
 from mlphys.nets.rbm import RBM, TranslationRBM
 from mlphys.nets.symmetric import Symmetric, momentum
 from mlphys.nets.vit import ViT
@@ -19,7 +19,7 @@ __all__ = [
     "LogisticRegression",
     "MaskedConvolution",
     "MultilayerPerceptron",
-    "RBMSum",
+    "ProjectedRBM",
     "Recurrent",
     "Symmetric",
     "TranslationRBM",

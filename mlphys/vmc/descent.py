@@ -96,11 +96,10 @@ def ground_state(
     about |= {name: repr(value) for name, value in options.items()}
     if checkpoint is not None and os.path.exists(checkpoint):
         run.restore(checkpoints.read(checkpoint, about))
-    else:
-        sampler.step(run.state, burn_in)
+        burn_in = 0
     advance = reconfigure if method == "sr" else _adam
     save = (lambda: None) if checkpoint is None else (lambda: checkpoints.write(checkpoint, about, run.snapshot()))
-    return _descent(hamiltonian, sampler, run, steps, rows, sweeps, rates, advance, save, every)
+    return _descent(hamiltonian, sampler, run, steps, rows, sweeps, burn_in, rates, advance, save, every)
 
 
 def expectation(
@@ -152,10 +151,11 @@ class _Run:
         self.state.sweep = snapshot["sweep"]
 
 
-def _descent(hamiltonian, sampler, run: _Run, steps, rows, sweeps, rates, advance, save, every) -> Iterator[Step]:
+def _descent(hamiltonian, sampler, run: _Run, steps, rows, sweeps, burn_in, rates, advance, save, every) -> Iterator[Step]:
     psi, state = run.psi, run.state
     good = before = run.snapshot()
     try:
+        sampler.step(state, burn_in)
         for number in range(run.step + 1, steps + 1):
             before = run.snapshot()
             with one_blas_thread(psi.compiled):

@@ -64,25 +64,25 @@ class _Rate:
 
 
 def evolve(
-    hamiltonian: QuantumSpins, psi: WaveFunction, until: float, dt: float = 0.01, seed: int = 0,
-    *, samples: int = 4032, chains: int = 48, scheme: str = "heun", tolerance: float | None = None,
+    hamiltonian: QuantumSpins, psi: WaveFunction, until: float, dt: float = 0.02, seed: int = 0,
+    *, samples: int = 4032, chains: int = 48, scheme: str = "bogacki_shampine", tolerance: float | None = None,
     cutoff: float = 1e-6, noise: float = 0.0, sweeps: int = 1, burn_in: int = 20,
     observe: dict[str, Observable] | None = None,
 ) -> Iterator[Moment]:
     """Follow exp(−iHt) |ψ⟩ in place from time 0 to `until`; yields a `Moment` at time 0 and after every step.
 
     dt: the step, or the first one where `tolerance` is given: then steps are chosen so that the error of each, a distance
-    in the space of states estimated by the `scheme` ("heun" or "bogacki_shampine"), stays below it. Each rate solves
-    S θ' = −iF on `samples` fresh states, with real parameters its real part (McLachlan's principle). Directions in which
-    the state hardly changes, by less than `cutoff` of what it does in the first one, or whose force is less than `noise`
-    times its error, are left out, softly. observe: name → function of (hamiltonian, psi, x), as in `vmc.observables`;
-    σˣ and the correlations of σᶻ unless given. Closing the generator, or Ctrl-C, leaves ψ as it last was. Raises
-    ValueError for bad arguments, and Diverged when a rate is not finite.
+    in the space of states estimated by the `scheme`, stays below it; noise adds to that estimate. scheme: Runge–Kutta's,
+    "heun" of second order or "bogacki_shampine" of third. Each rate solves S θ' = −iF on `samples` fresh states, with real
+    parameters its real part (McLachlan's principle). Directions in which the state moves less than `cutoff` of what it does
+    in the first one, or whose force is less than `noise` times its error, are left out, softly. observe: name → function
+    of (hamiltonian, psi, x), as in `vmc.observables`; σˣ and the correlations of σᶻ unless given. Closing the generator, or
+    Ctrl-C, leaves ψ as it last was. Raises ValueError for bad arguments, and Diverged when a rate is not finite.
     Sources: Carleo and Troyer 2017 (10.1126/science.aag2302); Schmitt and Heyl 2020 (10.1103/PhysRevLett.125.100503).
 
     >>> import mlphys as mp
     >>> lattice = mp.lattices.chain(6)
-    >>> psi = polarise(mp.nets.TranslationRBM(lattice, alpha=2, dtype=torch.complex128))
+    >>> psi = polarise(mp.nets.ProjectedRBM(lattice, hidden=4, dtype=torch.complex128))
     >>> *_, last = evolve(mp.TransverseIsing(lattice), psi, until=0.1, dt=0.05, samples=480)
     >>> abs(last.observables["sigma_x"].mean - 0.9610) < 0.02   # exp(−iHt) acting on all 64 amplitudes
     True
@@ -94,6 +94,9 @@ def evolve(
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance={tolerance!r} is not allowed: it must be positive, or None for steps of equal length")
     checks.one_of("scheme", scheme, tuple(SCHEMES))
+    with torch.no_grad():
+        if not psi.log_psi(torch.ones(1, psi.n_sites, device=next(psi.parameters()).device)).is_complex():
+            raise ValueError(f"psi={type(psi).__name__} is real and cannot move in time: take a complex wave function")
     sampler = Metropolis(Born(psi, hamiltonian))
     state = sampler.init(chains, seed=checks.seed(seed))
 
@@ -111,21 +114,19 @@ def polarise(psi: RBM, seed: int = 0) -> RBM:
     """Make ψ the uniform state, all spins along x, in place and so that it can move away; returns ψ.
 
     With all weights zero the derivatives of log ψ vanish. Here each hidden unit sees one site and has no bias, which is as
-    uniform, while the derivatives are the products of two spins. Weights are drawn from `seed`.
+    uniform, while the derivatives are products of two spins. Those weights are drawn from `seed`.
 
     >>> psi = polarise(RBM(4, alpha=2, dtype=torch.complex128))
     >>> bool((psi.log_psi(torch.tensor([[1, 1, 1, 1], [1, -1, -1, 1]])).diff().abs() < 1e-12).all())
     True
     """
-    units = (psi.alpha if isinstance(psi, TranslationRBM) else len(psi.bias) // psi.n_sites, 1)
-    drawn = torch.randn(units, dtype=psi.bias.dtype, generator=torch_generator(seed, "polarise")).mul(WIDTH)
+    weights = psi.filters.T if isinstance(psi, TranslationRBM) else psi.weights
+    units = torch.arange(weights.shape[1])
+    drawn = WIDTH * torch.randn(len(units), dtype=weights.dtype, generator=torch_generator(seed, "polarise"))
     with torch.no_grad():
         for parameter in psi.parameters():
             parameter.zero_()
-        if isinstance(psi, TranslationRBM):
-            psi.filters[:, :1] = drawn
-        else:
-            psi.weights[:] = torch.cat([value * torch.eye(psi.n_sites) for value in drawn], dim=1)
+        weights[units % psi.n_sites, units] = drawn.to(weights.device)
     return psi
 
 
