@@ -8,7 +8,8 @@ once for given weights; their second index is 1 for s = 1, 0 for s = −1.
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 from mlphys.kernels.generators import philox, unit
 
@@ -21,12 +22,59 @@ def _acts(spins, flips, term):
     return flips.shape[1] == 1 or spins[flips[term, 0]] != spins[flips[term, 1]]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
 def _product(up, down, rise, fall):
-    product = 1.0
-    for j in range(len(up)):
-        product *= up[j] * rise[j] + down[j] * fall[j]
-    return product
+    """∏ (up rise + down fall) over the hidden units."""
+    raise NotImplementedError("for kernels")
+
+
+def _modulus(up, down, rise, fall):
+    """|∏ (up rise + down fall)|."""
+    raise NotImplementedError("for kernels")
+
+
+@overload(_product, jit_options={"fastmath": _FAST})
+def _product_of(up, down, rise, fall):
+    def real(up, down, rise, fall):
+        product = 1.0
+        for j in range(len(up)):
+            product *= up[j] * rise[j] + down[j] * fall[j]
+        return product
+
+    def halving(up, down, rise, fall):
+        # A product of complex numbers one by one would wait for each of them.
+        n = len(up)
+        re, im = np.empty(n), np.empty(n)
+        for j in range(n):
+            factor = up[j] * rise[j] + down[j] * fall[j]
+            re[j], im[j] = factor.real, factor.imag
+        while n > 1:
+            half, odd = n // 2, n % 2
+            _multiply_into(re[odd : half + odd], im[odd : half + odd], re[half + odd : n], im[half + odd : n])
+            n = half + odd
+        return complex(re[0], im[0])
+
+    return halving if isinstance(up.dtype, types.Complex) else real
+
+
+@overload(_modulus, jit_options={"fastmath": _FAST})
+def _modulus_of(up, down, rise, fall):
+    def real(up, down, rise, fall):
+        return abs(_product(up, down, rise, fall))
+
+    def squares(up, down, rise, fall):
+        product = 1.0
+        for j in range(len(up)):
+            factor = up[j] * rise[j] + down[j] * fall[j]
+            product *= factor.real * factor.real + factor.imag * factor.imag
+        return np.sqrt(product)
+
+    return squares if isinstance(up.dtype, types.Complex) else real
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _multiply_into(re, im, other_re, other_im):
+    for j in range(len(re)):
+        re[j], im[j] = re[j] * other_re[j] - im[j] * other_im[j], re[j] * other_im[j] + im[j] * other_re[j]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -69,16 +117,16 @@ def metropolis_sweeps(x, kept, flips, weights, bias, fields, factors, betas, cha
                 _propose(terms, bounds, len(flips), betas[chain], seed, chains[chain], sweep)
                 # ∏ (up + down) is 1 again, so that it cannot overflow.
                 _normalise(up, down)
-                norm = 1.0 + 0 * bias[0]
+                norm = 1.0
                 for k in range(len(spins)):
                     term = terms[k]
                     if not _acts(spins, flips, term):
                         continue
                     side = (1 + spins[flips[term, 0]]) // 2
                     rise, fall = factors[term, side], factors[term, 1 - side]
-                    product = _product(up, down, rise, fall)
-                    if abs(fields[term, side] * product) > bounds[k] * abs(norm):
-                        norm = product
+                    modulus = _modulus(up, down, rise, fall)
+                    if abs(fields[term, side]) * modulus > bounds[k] * norm:
+                        norm = modulus
                         up *= rise
                         down *= fall
                         for site in flips[term]:

@@ -12,6 +12,8 @@ from mlphys.threads import over_chains
 
 # Fields θ that could grow beyond would overflow in cosh θ or in what a term of H makes of it.
 LARGEST = 350.0
+# Moved spins held at a time.
+MOVED = 2**18
 
 
 class RBM(WaveFunction):
@@ -77,24 +79,41 @@ class RBM(WaveFunction):
 
     def _theta(self, x: np.ndarray) -> np.ndarray:
         _, bias, weights = self._arrays()
-        return x.astype(np.float64) @ weights + bias
+        # Complex numbers are pairs of real ones to a product with real ones.
+        return (x.astype(np.float64) @ weights.view(np.float64)).view(weights.dtype) + bias
 
     def local_energies(self, hamiltonian, x):
         from mlphys.kernels.wavefunction import local_energies
 
         spins = np.ascontiguousarray(hamiltonian.check_x(x).cpu().numpy(), np.int8)
         (fields, factors), theta = self._tables(hamiltonian.flips), self._theta(spins)
-        # Not from tanh θ, which knows little of the smaller one.
-        up, down = 1 / (1 + np.exp(-2 * theta)), 1 / (1 + np.exp(2 * theta))
         energies = np.empty(len(spins), theta.dtype)
         model = hamiltonian.pairs, hamiltonian.zz, hamiltonian.flips, hamiltonian.weights
         seconds = len(spins) * factors.size * 1e-10
-        over_chains(local_energies, (spins, up, down, energies), (*model, fields, factors), seconds)
+        over_chains(local_energies, (spins, *_sides(theta), energies), (*model, fields, factors), seconds)
         return torch.from_numpy(energies)
 
     def tangent(self, x):
         spins = x.cpu().numpy()
-        return RBMTangent(spins, np.tanh(self._theta(spins)))
+        return RBMTangent(spins, _tanh(self._theta(spins)))
+
+
+def _sides(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """e^θ and e^−θ, each over 2 cosh θ."""
+    growth = np.empty_like(theta)
+    size = np.exp(2 * theta.real)
+    growth.real = size
+    if np.iscomplexobj(theta):
+        # Several times faster than exp of complex numbers.
+        growth.real *= np.cos(2 * theta.imag)
+        growth.imag = size * np.sin(2 * theta.imag)
+    down = 1 / (1 + growth)
+    return growth * down, down
+
+
+def _tanh(theta: np.ndarray) -> np.ndarray:
+    up, down = _sides(theta)
+    return up - down
 
 
 class TranslationRBM(RBM):
@@ -127,17 +146,23 @@ class TranslationRBM(RBM):
 
     def tangent(self, x):
         spins = x.cpu().numpy()
-        return Tangent(torch.from_numpy(self._derivatives(spins, np.tanh(self._theta(spins)))))
+        return Tangent(torch.from_numpy(self._derivatives(spins, _tanh(self._theta(spins)))))
 
     def _derivatives(self, spins: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """∂ log ψ / ∂ (biases, filters) `(batch, alpha (n_sites + 1))` from t = tanh θ."""
-        hidden = hidden.reshape(len(spins), self.alpha, *self.lattice.shape)
-        axes = tuple(range(2, hidden.ndim))
-        # Σ_r t(r) σ(r + i): a correlation on the torus, by fast Fourier transforms.
-        moved = np.fft.fftn(spins.reshape(len(spins), 1, *self.lattice.shape), axes=axes)
-        moments = np.fft.ifftn(np.fft.fftn(hidden.conj(), axes=axes).conj() * moved, axes=axes)
-        filters = (moments if np.iscomplexobj(hidden) else moments.real).reshape(len(spins), -1)
-        return np.concatenate([hidden.sum(axes), filters], axis=1)
+        n = self.n_sites
+        parts = hidden.reshape(len(spins), self.alpha, n)
+        found = np.empty((len(spins), self.alpha * (n + 1)), hidden.dtype)
+        np.sum(parts, axis=2, out=found[:, : self.alpha])
+        real = np.concatenate([parts.real, parts.imag], axis=1) if np.iscomplexobj(hidden) else parts
+        for begin in range(0, len(spins), MOVED // n**2 + 1):
+            rows = slice(begin, begin + MOVED // n**2 + 1)
+            # Σ_r t(r) σ(r + i).
+            moments = real[rows] @ spins[rows][:, self.lattice.translations].astype(np.float64)
+            if np.iscomplexobj(hidden):
+                moments = moments[:, : self.alpha] + 1j * moments[:, self.alpha :]
+            found[rows, self.alpha :] = moments.reshape(len(moments), -1)
+        return found
 
 
 class RBMTangent(Tangent):
