@@ -100,9 +100,9 @@ def app(size: str | None = None) -> App:
         return Learner(knobs.network, knobs.j2, knobs.marshall, seed)
 
     def draw(learner: Learner) -> None:
-        if learner.count % Learner.LOOK == 1 or not learner.count:
-            sheet, marks = learner.picture()
-            view.show(sheet, marks=marks)
+        sheet, marks = learner.picture()
+        view.show(sheet, marks=marks)
+        if learner.count % 5 == 0:
             plot(learner)
 
     def plot(learner: Learner) -> None:

@@ -72,6 +72,8 @@ class Learner:
         self.amplitudes: np.ndarray | None = None
         self.best_positive: float | None = None
         self.psi: Any = None
+        self.shown = np.full(self.SHOWN, np.argmax(np.abs(exact(j2).vector)))
+        self._random = generator(seed, "picture")
         self._steps: Iterator[Step] | None = None
         self._since = 0
 
@@ -107,11 +109,14 @@ class Learner:
         self.past.append((self.count, self.j2, step))
         if self.count % self.LOOK == 1:
             self.look()
+        drawn = np.searchsorted(self._cumulative, self._random.random() * self._cumulative[-1])
+        self.shown[self.count % self.SHOWN] = drawn
 
     def look(self) -> None:
         """Compare the amplitudes of all states with the exact ones."""
         self.best_positive = positive_energy(self.j2, self.marshall)
         self.amplitudes = self.exact.amplitudes(self.psi)
+        self._cumulative = np.cumsum(np.abs(self.amplitudes) ** 2)
         self.seen.append((self.count, self.exact.likeness(self.amplitudes, self.marshall)))
 
     @property
@@ -134,19 +139,15 @@ class Learner:
         return None if self.amplitudes is None else float(abs((np.abs(self.amplitudes) * self.amplitudes).sum()))
 
     def picture(self) -> tuple[np.ndarray, np.ndarray]:
-        """States drawn from |ψ|² on one sheet, as palette indices, and whether the network has the sign of each right."""
-        side, sheet = SIDE + 1, np.full((3 * SIDE + 2, 3 * SIDE + 2), 2, np.uint8)
-        marks = np.zeros(sheet.shape, np.int8)
-        if self.amplitudes is None:
-            chosen = np.full(self.SHOWN, np.argmax(np.abs(self.exact.vector)))
-            right = np.zeros(self.SHOWN)
-        else:
-            random, exact = generator(self.seed, "picture", self.count), self.exact.signed(self.marshall)
-            chosen = random.choice(len(exact), self.SHOWN, p=np.abs(self.amplitudes) ** 2)
-            common = np.conj(exact @ self.amplitudes)
-            right = np.sign((exact * self.amplitudes * common).real)[chosen]
-        for k, (state, sign) in enumerate(zip(chosen, right, strict=True)):
-            row, column = side * (k // 3), side * (k % 3)
+        """States drawn from |ψ|², a new one each step, as palette indices, and whether the network has their signs right."""
+        sheet, marks = np.full((3 * SIDE + 2,) * 2, 2, np.uint8), np.zeros((3 * SIDE + 2,) * 2, np.int8)
+        right = np.zeros(self.SHOWN)
+        if self.amplitudes is not None:
+            known = self.exact.signed(self.marshall)
+            common = np.conj(known @ self.amplitudes)
+            right = np.sign((known * self.amplitudes * common).real[self.shown])
+        for k, (state, sign) in enumerate(zip(self.shown, right, strict=True)):
+            row, column = (SIDE + 1) * (k // 3), (SIDE + 1) * (k % 3)
             sheet[row : row + SIDE, column : column + SIDE] = self.exact.spins[state].reshape(SIDE, SIDE) > 0
             marks[row + 1, column + 1] = sign
         return sheet, marks
