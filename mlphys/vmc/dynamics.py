@@ -24,7 +24,7 @@ from mlphys.vmc.sampling import draw
 # Runge–Kutta schemes: rows of the tableau, weights, and weights one order lower for the error; the order.
 SCHEMES: dict[str, tuple] = {
     "heun": (((1.0,),), (1 / 2, 1 / 2), (1.0, 0.0), 2),
-    "bogacki_shampine": (((1 / 2,), (0.0, 3 / 4)), (2 / 9, 1 / 3, 4 / 9), (-1 / 3, 4 / 3, 0.0), 3),
+    "bogacki_shampine": (((1 / 2,), (0.0, 3 / 4)), (2 / 9, 1 / 3, 4 / 9), (0.0, 1.0, 0.0), 3),
 }
 # Width of the weights that make a spin's product with another one move.
 WIDTH = 0.5
