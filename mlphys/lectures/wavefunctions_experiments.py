@@ -14,7 +14,7 @@ from mlphys.stats import Estimate
 
 # nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
-    from mlphys.nets import TranslationRBM, WaveFunction
+    from mlphys.nets import ProjectedRBM, TranslationRBM, WaveFunction
     from mlphys.vmc import Step
 
 # N Var H / ⟨H⟩² of other states, from the collection of Wu et al. 2024 (10.1126/science.adg9774).
@@ -138,7 +138,7 @@ def entropies(model: mp.TransverseIsing, psi: "WaveFunction", samples: int, seed
 
 
 def quench(
-    psi: "TranslationRBM", samples: int, dt: float, until: float = 1.0, field: float = 1.0, seed: int = 1
+    psi: "TranslationRBM | ProjectedRBM", samples: int, dt: float, until: float = 1.0, field: float = 1.0, seed: int = 1
 ) -> pd.DataFrame:
     """⟨σˣ⟩ after a sudden change from an infinite field to `field`, by ψ with complex weights and by all 2ᴺ amplitudes.
 
