@@ -8,14 +8,17 @@ hidden)`, their second index is 1 for s = 1 and 0 for s = −1.
 import numpy as np
 from numba import njit
 
-from mlphys.kernels.wavefunction import _FAST, _acts, _product, _propose
+from mlphys.kernels.wavefunction import _FAST, _acts, _propose
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def _ratio(shares, up, down, rise, fall):
-    ratio = shares[0] * _product(up[0], down[0], rise[0], fall[0])
-    for k in range(1, len(shares)):
-        ratio += shares[k] * _product(up[k], down[k], rise[k], fall[k])
+    ratio = 0 * shares[0]
+    for k in range(len(shares)):
+        product = shares[k]
+        for j in range(up.shape[1]):
+            product *= up[k, j] * rise[k, j] + down[k, j] * fall[k, j]
+        ratio += product
     return ratio
 
 
