@@ -4,9 +4,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlphys.exact import quantum
 from mlphys.lectures import wavefunctions as lecture
+from mlphys.lectures import wavefunctions_experiments as experiments
 from mlphys.lectures.wavefunctions_exercises import exercises
 
 
@@ -136,3 +139,27 @@ def test_a_descent_goes_on_from_its_weights_when_the_field_turns():
     again = lecture.Descent(10, 1, 1.5, "sr", 0.05, 512, seed=1)
     again.advance()
     assert again.past[0] == descent.past[0]
+
+
+@pytest.mark.parametrize("field", [0.6, 1.0, 1.7])
+def test_sigma_x_of_free_fermions_is_that_of_the_state_vector(field):
+    model = experiments.chain(8, field)
+    energy, vector = quantum.ground_state(model)
+    bonds = vector @ (experiments.chain(8, 0.0).to_sparse() @ vector)
+    assert abs((bonds - energy) / (8 * field) - experiments.exact_sigma_x(8, field)) < 1e-9
+
+
+def test_a_line_is_followed_to_zero_variance():
+    noise = np.random.default_rng(1).normal(size=20)
+    variance = np.geomspace(1e-3, 1e-1, 20)
+    table = pd.DataFrame({"variance": variance, "energy": -1.25 + 0.3 * variance + 1e-4 * noise, "error": 1e-4})
+    found = experiments.at_zero_variance(table)
+    assert abs(found.deviation(-1.25)) < 3 and found.error < 1e-4
+    assert experiments.at_zero_variance(table.assign(energy=np.sqrt(variance))).error > 10 * found.error
+
+
+def test_adam_gets_the_time_that_reconfiguration_took():
+    table = experiments.race(8, 15)
+    seconds, steps = table.groupby("method")["seconds"].max(), table["method"].value_counts()
+    assert steps["stochastic reconfiguration"] == 15 < steps["Adam"]
+    assert 0 <= seconds["Adam"] - seconds["stochastic reconfiguration"] < 0.1
