@@ -13,6 +13,8 @@ from mlphys.nets.wavefunctions import WaveFunction
 from mlphys.vmc import evolve, observables, polarise
 from mlphys.vmc.dynamics import SCHEMES, _load, _rate, _values
 
+MODELS = [mp.TransverseIsing(chain(6), field=0.7), mp.HeisenbergJ1J2(mp.square(2, 4), j2=0.3)]
+
 
 class Plain(WaveFunction):
     """The same amplitudes by the paths that work for every network."""
@@ -57,7 +59,7 @@ def shaken(lattice, hidden=3, dtype=torch.complex128):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
-@pytest.mark.parametrize("model", [mp.TransverseIsing(chain(6), field=0.7), mp.HeisenbergJ1J2(mp.square(2, 4), j2=0.3)], ids=repr)
+@pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_a_projected_machine_by_both_paths(model, dtype):
     psi, x = shaken(model.lattice, dtype=dtype), states(model)
     amplitudes = vector(psi, model)
@@ -78,11 +80,11 @@ def test_a_projected_machine_by_both_paths(model, dtype):
     assert abs(((found - wanted) ** 2 / wanted).sum() - freedom) < 4 * np.sqrt(2 * freedom)
 
 
-@pytest.mark.parametrize("psi", [RBM(6, 1, torch.complex128), TranslationRBM(chain(6), 2, torch.complex128), shaken(chain(6))])
-def test_a_polarised_state_is_uniform_and_moves_as_it_should(psi):
+@pytest.mark.parametrize("network, size", [(RBM, 1), (TranslationRBM, 2), (ProjectedRBM, 3)])
+def test_a_polarised_state_is_uniform_and_moves_as_it_should(network, size):
     """All states are equally likely: their plain means are exact, and so is the rate."""
     model = mp.TransverseIsing(chain(6), field=0.8)
-    polarise(psi, seed=3)
+    psi = polarise(network(6 if network is RBM else model.lattice, size, torch.complex128), seed=3)
     start, x = vector(psi, model), states(model)
     np.testing.assert_allclose(start / start[0], 1, atol=1e-12)
     rate = _rate(model, psi, x, 0.5, cutoff=1e-8, noise=0.0)
