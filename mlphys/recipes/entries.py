@@ -85,8 +85,7 @@ RECIPES = {
     "ising_chain_symmetric": _symmetric_rbm(*ISING_CHAIN, 2, 300, 100),
     "heisenberg_chain_symmetric": _symmetric_rbm(*HEISENBERG_CHAIN, 2, 300, 50),
     "heisenberg_square": _symmetric_rbm(*HEISENBERG_SQUARE, 12, 100, 60, samples=32256),
-    "j1j2_square_6_rbm": _symmetric_rbm(*FRUSTRATED_6[:2], 12, 120, 60, 32256, FRUSTRATED_6[2]),
-    "j1j2_square_10_rbm": _symmetric_rbm(*FRUSTRATED_10[:2], 6, 120, 60, 16128, FRUSTRATED_10[2]),
+    "j1j2_square_10_rbm": _symmetric_rbm*FRUSTRATED_10[:2], 6, 120, 30, 16128, FRUSTRATED_10[2]),
     "j1j2_square_6": _transformer(
         *FRUSTRATED_6,
         (_noisy(40, 252, warming(0.06, 20)), _noisy(120, 504, falling(0.06, 0.015, 120))),

@@ -8,7 +8,6 @@ from mlphys.recipes import start
 PARAMETERS = {
     "ising_chain_1": 1680, "ising_chain_2": 3320, "ising_chain_symmetric": 82,
     "heisenberg_chain": 3320, "heisenberg_chain_symmetric": 82, "heisenberg_square": 444,
-    "j1j2_square_6_rbm": 444,
 }  # fmt: skip
 
 
