@@ -18,10 +18,11 @@ class ViT(WaveFunction):
 
     Each patch is a token of `dimension` numbers. In each of the `layers`, `heads` average what the tokens say over the whole
     lattice with learned weights of the distance, and a network of two layers turns each token; in the first, what is seen is
-    multiplied by the patch's own spins, which makes all that follows even. log ψ is Σ log cosh of complex linear functions
-    of the sum of all tokens, or of real ones if `positive`. All parameters are real. Moves by whole patches leave ψ as it
-    is, so that patch = 1 means momentum 0; other symmetries are for `Symmetric` to project. dtype: torch.float64 or
-    torch.float32. Raises ValueError for bad arguments, patches that do not tile the lattice among them.
+    multiplied by the patch's own spins, which makes all that follows even. log ψ is Σ log cosh of 4 · `dimension` complex
+    linear functions of the sum of all tokens, or of real ones if `positive`. All parameters are real. Moves by whole patches
+    leave ψ as it is, so that patch = 1 means momentum 0; other symmetries are for `Symmetric` to project.
+    dtype: torch.float64 or torch.float32. Raises ValueError for bad arguments, patches that do not tile the lattice among
+    them.
     Sources: Viteritti, Rende, Becca 2023 (10.1103/PhysRevLett.130.236401); Rende et al. 2024 (10.1038/s42005-024-01732-4).
 
     >>> from mlphys.lattices import square
@@ -83,8 +84,8 @@ class ViT(WaveFunction):
         parameter("expand_bias", n, 2 * d, 1, width=0.1)
         parameter("contract", n, d, 2 * d)
         # Small, so that no state is far more probable than the others before the first step.
-        parameter("output", 2 - positive, d, d, width=0.1)
-        parameter("output_bias", 2 - positive, d, 1, width=0.1)
+        parameter("output", 2 - positive, 4 * d, d, width=0.05)
+        parameter("output_bias", 2 - positive, 4 * d, 1, width=0.1)
 
     def log_psi(self, x):
         return self._log_psi(x, [])
@@ -159,12 +160,13 @@ def _normed(tokens: torch.Tensor, floor: float = 1e-2) -> torch.Tensor:
 
 
 def _log_cosh(theta: torch.Tensor) -> torch.Tensor:
-    """Σ log cosh θ `(batch,)` of real parts and, where there are any, imaginary parts `(1 or 2, dimension, batch)`."""
+    """Σ log cosh θ `(batch,)` of real parts and, where there are any, imaginary parts `(1 or 2, units, batch)`."""
     # Without overflow: of θ or −θ, whichever has the larger real part.
     real, decay = theta[0].abs(), torch.exp(-2 * theta[0].abs())
     if len(theta) == 1:
         return (real + torch.log1p(decay) - math.log(2)).sum(0)
-    # One logarithm of a product: that of complex numbers is dear.
+    # Logarithms of products, since that of a complex number is dear, short enough not to underflow.
     angle = torch.where(theta[0] < 0, -theta[1], theta[1])
     factors = torch.complex(1 + decay * torch.cos(2 * angle), -decay * torch.sin(2 * angle)) / 2
-    return torch.complex(real.sum(0), angle.sum(0)) + factors.prod(0).log()
+    logarithm = torch.stack([part.prod(0).log() for part in factors.split(64)]).sum(0)
+    return torch.complex(real.sum(0), angle.sum(0)) + logarithm

@@ -44,7 +44,7 @@ def _symmetric_rbm(
     return Recipe(system, network, hamiltonian, psi, _coarse_to_fine(coarse, fine), {"samples": samples}, reference)
 
 
-def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[Stage, ...], **network) -> Recipe:
+def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[Stage, ...], network: dict) -> Recipe:
     """A transformer, trained as it is and measured in what the point group of its lattice projects out of it."""
 
     def psi(lattice, seed):
@@ -88,11 +88,12 @@ RECIPES = {
     "j1j2_square_10_rbm": _symmetric_rbm*FRUSTRATED_10[:2], 6, 120, 30, 16128, FRUSTRATED_10[2]),
     "j1j2_square_6": _transformer(
         *FRUSTRATED_6,
-        (_noisy(40, 252, warming(0.06, 20)), _noisy(120, 504, falling(0.06, 0.015, 120))),
-        patch=1,
-        dimension=12,
-        heads=12,
-        layers=2,
+        (
+            _noisy(40, 252, warming(0.06, 20)),
+            _noisy(160, 504, falling(0.06, 0.02, 160)),
+            _noisy(120, 1008, falling(0.02, 0.005, 120)),
+        ),
+        dict(patch=1, dimension=16, heads=16, layers=2),
     ),
     "j1j2_square_10": _transformer(
         *FRUSTRATED_10,
