@@ -136,8 +136,14 @@ def _contend(psi: "WaveFunction", options: Mapping[str, Any], model, seconds: fl
     from mlphys import vmc
 
     deadline = time.process_time() + seconds
-    descent = vmc.ground_state(model, psi, 10**9, **{"seed": seed, **options})
-    return history(takewhile(lambda _: time.process_time() < deadline, descent), model.lattice.n_sites)
+
+    def steps():
+        try:
+            yield from vmc.ground_state(model, psi, 10**9, **{"seed": seed, **options})
+        except vmc.Diverged:  # the weights are those of the last good step, and the race is over
+            return
+
+    return history(takewhile(lambda _: time.process_time() < deadline, steps()), model.lattice.n_sites)
 
 
 def measure(psi: "WaveFunction", model: mp.HeisenbergJ1J2, samples: int, seed: int = 1) -> dict[str, Estimate]:
