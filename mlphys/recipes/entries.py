@@ -85,7 +85,7 @@ RECIPES = {
     "ising_chain_symmetric": _symmetric_rbm(*ISING_CHAIN, 2, 300, 100),
     "heisenberg_chain_symmetric": _symmetric_rbm(*HEISENBERG_CHAIN, 2, 300, 50),
     "heisenberg_square": _symmetric_rbm(*HEISENBERG_SQUARE, 12, 100, 60, samples=32256),
-    "j1j2_square_10_rbm": _symmetric_rbm*FRUSTRATED_10[:2], 6, 120, 30, 16128, FRUSTRATED_10[2]),
+    "j1j2_square_10_rbm": _symmetric_rbm(*FRUSTRATED_10[:2], 6, 120, 30, 16128, FRUSTRATED_10[2]),
     "j1j2_square_6": _transformer(
         *FRUSTRATED_6,
         (
