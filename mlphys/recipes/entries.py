@@ -98,9 +98,6 @@ RECIPES = {
     "j1j2_square_10": _transformer(
         *FRUSTRATED_10,
         (_noisy(100, 2016, warming(0.05, 50)), _noisy(900, 4032, falling(0.05, 0.005, 900))),
-        patch=2,
-        dimension=72,
-        heads=12,
-        layers=4,
+        dict(patch=2, dimension=72, heads=12, layers=4),
     ),
 }
