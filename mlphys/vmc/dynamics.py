@@ -66,7 +66,7 @@ class _Rate:
 def evolve(
     hamiltonian: QuantumSpins, psi: WaveFunction, until: float, dt: float = 0.02, seed: int = 0,
     *, samples: int = 4032, chains: int = 48, scheme: str = "bogacki_shampine", tolerance: float | None = None,
-    cutoff: float = 1e-6, noise: float = 0.0, sweeps: int = 1, burn_in: int = 20,
+    cutoff: float = 1e-5, noise: float = 0.0, sweeps: int = 1, burn_in: int = 20,
     observe: dict[str, Observable] | None = None,
 ) -> Iterator[Moment]:
     """Follow exp(−iHt) |ψ⟩ in place from time 0 to `until`; yields a `Moment` at time 0 and after every step.
