@@ -100,7 +100,9 @@ class Born(Hamiltonian):
             rng = np.random.Generator(np.random.Philox(key=np.array([seed, sweep], np.uint64)))
             # One chain after the other, so that the first of them draw the same whatever their number.
             drawn = rng.random((chains.max() + 1, 2, self.lattice.n_sites))[chains].transpose(1, 2, 0)
-            parts = (len(self.hamiltonian.flips) * drawn[0]).astype(np.int64), np.log1p(-drawn[1])
+            # One proposal in 256 idles, or where all are accepted a sweep of an even number of flips would keep a parity.
+            lots = np.where(drawn[1] < 1 / 256, np.inf, np.log((1 - drawn[1]) * 256 / 255))
+            parts = (len(self.hamiltonian.flips) * drawn[0]).astype(np.int64), lots
             for terms, log_u in zip(*(torch.from_numpy(part).to(device) for part in parts), strict=True):
                 rows = self.hamiltonian.acts(spins, terms).nonzero()[:, 0]
                 before = spins[rows]

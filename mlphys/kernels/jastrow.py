@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from mlphys.kernels.generators import philox, unit
-from mlphys.kernels.wavefunction import _acts
+from mlphys.kernels.wavefunction import _acts, _lot
 
 
 @njit(cache=True, nogil=True)
@@ -30,7 +30,7 @@ def metropolis_sweeps(x, flips, couplings, betas, chains, seed, first_sweep, swe
                     change -= 2 * spins[site] * fields[site]
                 if flips.shape[1] == 2:
                     change -= 4 * couplings[flips[term, 0], flips[term, 1]]
-                if unit(second) < np.exp(2 * betas[row] * change):
+                if _lot(second) < np.exp(2 * betas[row] * change):
                     for site in flips[term]:
                         spins[site] = -spins[site]
                         fields += 2 * spins[site] * couplings[site]

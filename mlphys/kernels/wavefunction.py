@@ -85,13 +85,23 @@ def _normalise(up, down):
         down[j] *= scale
 
 
+@njit(inline="always")
+def _lot(bits):
+    """What the ratio of probabilities has to exceed: uniform, but never reached by one proposal in 256.
+
+    Where every proposal is accepted, as in the uniform state, a sweep of an even number of them would keep a parity.
+    """
+    lot = unit(bits) * (256 / 255)
+    return lot if lot < 1 else np.inf
+
+
 @njit(cache=True, nogil=True)
 def _propose(terms, bounds, n_terms, beta, seed, chain, sweep):
     """Draw the terms of a sweep, and for each the least |ratio| that is accepted, u^(1/2β)."""
     for k in range(len(terms)):
         first, second = philox(seed, k, chain, sweep)
         terms[k] = np.int64(unit(first) * n_terms)
-        bounds[k] = np.sqrt(unit(second))
+        bounds[k] = np.sqrt(_lot(second))
     if beta != 1:
         for k in range(len(terms)):
             bounds[k] **= 1 / beta

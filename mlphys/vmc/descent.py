@@ -53,7 +53,7 @@ Schedule = float | Callable[[int], float]
 def ground_state(
     hamiltonian: QuantumSpins, psi: WaveFunction, steps: int, samples: int = 1008, chains: int = 16, seed: int = 0,
     *, method: str = "sr", rate: Schedule = 0.05, shift: Schedule = 1e-3, momentum: float = 0.9, sweeps: int = 1,
-    burn_in: int = 20, space: str = "auto", checkpoint=None, every: int = 50,
+    burn_in: int = 20, clip: float | None = None, space: str = "auto", checkpoint=None, every: int = 50,
 ) -> Iterator[Step]:
     """Minimise ⟨ψ|H|ψ⟩ in place, by stochastic reconfiguration or Adam; yields a `Step` for each change of the parameters.
 
@@ -61,7 +61,9 @@ def ground_state(
     sweeps at the very start; rate: learning rate, a number or a function of the step, 1, 2, …; method: "sr" or "adam".
     For "sr", shift: added to the diagonal of the metric, a number or a function of the step; momentum: how much of the last
     change is kept where the samples say nothing against it, 0 for none; space: "parameters" or "samples", in which
-    the linear system is solved with the same result, or "auto", the smaller one.
+    the linear system is solved with the same result, or "auto", the smaller one. clip: local energies further than so many
+    mean distances from their median are moved there before they change the parameters; near a node of ψ a single one can
+    drown all others. What is yielded is not clipped.
 
     checkpoint: a file, written after every `every` steps and when the run ends or is stopped; where it exists the run goes
     on from there up to `steps`, bit for bit as if it had never stopped. Closing the generator, or Ctrl-C, ends it and leaves
@@ -69,7 +71,7 @@ def ground_state(
     change), and Diverged, with the last good parameters restored, when an energy is not finite or all chains are frozen.
     Sources: Sorella 1998 (10.1103/PhysRevLett.80.4558); in the space of samples Chen and Heyl 2024
     (10.1038/s41567-024-02566-1); momentum: Goldshlager, Abrahamsen, Lin 2024 (10.1016/j.jcp.2024.113351); Adam: Kingma and
-    Ba 2015 (arXiv:1412.6980).
+    Ba 2015 (arXiv:1412.6980); clipping: Pfau et al. 2020 (10.1103/PhysRevResearch.2.033429).
 
     >>> import mlphys as mp
     >>> model, psi = mp.TransverseIsing(mp.lattices.chain(8)), mp.nets.RBM(8, alpha=1)
@@ -83,21 +85,25 @@ def ground_state(
     checks.one_of("space", space, ("auto", "parameters", "samples"))
     checks.one_of("method", method, ("sr", "adam"))
     rates, shifts = _schedule("rate", rate), _schedule("shift", shift)
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip={clip!r} is not allowed: it must be positive, or None")
 
-    def reconfigure(tangent: Tangent, local, memory, number: int):
+    def advance(tangent: Tangent, local, memory, number: int):
+        local = local if clip is None else _clipped(local, clip)
+        if method == "adam":
+            return _adam(tangent, local, memory, number)
         change = natural_gradient(tangent, local, shifts(number), space, momentum * memory)
         return change, change
 
     sampler = Metropolis(Born(psi, hamiltonian))
     run = _Run(psi, sampler.init(chains, seed=checks.seed(seed)))
-    options = {"samples": samples, "chains": chains, "seed": seed, "method": method, "sweeps": sweeps}
+    options = {"samples": samples, "chains": chains, "seed": seed, "method": method, "sweeps": sweeps, "clip": clip}
     options |= {"momentum": momentum, "space": space} if method == "sr" else {}
     about = {"hamiltonian": repr(hamiltonian), "wave function": _describe(psi)}
     about |= {name: repr(value) for name, value in options.items()}
     if checkpoint is not None and os.path.exists(checkpoint):
         run.restore(checkpoints.read(checkpoint, about))
         burn_in = 0
-    advance = reconfigure if method == "sr" else _adam
     save = (lambda: None) if checkpoint is None else (lambda: checkpoints.write(checkpoint, about, run.snapshot()))
     return _descent(hamiltonian, sampler, run, steps, rows, sweeps, burn_in, rates, advance, save, every)
 
@@ -180,6 +186,13 @@ def _descent(hamiltonian, sampler, run: _Run, steps, rows, sweeps, burn_in, rate
         run.restore(before)
     finally:
         save()
+
+
+def _clipped(local: np.ndarray, clip: float) -> np.ndarray:
+    # The median does not feel what lies far away; of complex numbers, part by part.
+    centre = np.median(local.real) + (1j * np.median(local.imag) if np.iscomplexobj(local) else 0)
+    distance = np.abs(local - centre)
+    return centre + (local - centre) * np.minimum(1, clip * distance.mean() / np.maximum(distance, 1e-300))
 
 
 def _adam(tangent: Tangent, local, memory, number: int):

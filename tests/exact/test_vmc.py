@@ -183,3 +183,15 @@ def test_refusals():
             mp.vmc.ground_state(model, psi, 5, **options)
     with pytest.raises(ValueError, match="dtype"):
         RBM(8, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("make", [RBM, mp.nets.Jastrow, lambda n: Plain(RBM(n))], ids=["RBM", "Jastrow", "any network"])
+def test_chains_of_the_uniform_state_keep_no_parity(make):
+    """With every proposal accepted a sweep would always turn an even number of spins."""
+    psi = make(8)
+    with torch.no_grad():
+        for parameter in psi.parameters():
+            parameter.zero_()
+    run = mp.run(mp.Metropolis(Born(psi, MODELS[0])), samples=100, chains=8, thin=5, seed=1, keep=True)
+    changes = (run.x.long().prod(-1).diff(dim=0) != 0).double()
+    assert 0.05 < changes.mean() < 0.5

@@ -12,6 +12,7 @@ from mlphys import chain
 from mlphys.nets import RBM, MaskedConvolution
 from mlphys.nets.wavefunctions import WaveFunction
 from mlphys.vmc import Diverged, Step, checkpoints, ground_state
+from mlphys.vmc.descent import _clipped
 
 MODEL = mp.TransverseIsing(chain(8))
 SMALL = {"samples": 128, "seed": 3}
@@ -202,3 +203,11 @@ def test_refusals():
             ground_state(MODEL, machine(), 5, **{**SMALL, **options})
     with pytest.raises(ValueError, match="samples=100"):
         mp.vmc.expectation(MODEL, machine(), 100)
+
+
+def test_clipping_moves_only_what_lies_far_from_the_median():
+    local = np.append(np.linspace(-1, 1, 99), 1000.0)
+    clipped = _clipped(local + 2j, clip=5.0) - 2j
+    np.testing.assert_allclose(clipped[:-1], local[:-1])
+    distance = np.abs(local - np.median(local)).mean()
+    assert abs(clipped[-1] - np.median(local) - 5 * distance) < 1e-9
