@@ -71,7 +71,7 @@ class ViT(WaveFunction):
         self.batch = max(32, 2**17 // (self.dimension * blocks.n_sites))
         d, n, generator = self.dimension, whole("layers", layers, 1), torch_generator(seed, "weights")
 
-        def parameter(name: str, *shape: int, width: float = 1.0) -> None:
+        def parameter(name: str, *shape: int, width: float | torch.Tensor = 1.0) -> None:
             weights = torch.randn(shape, dtype=torch.float64, generator=generator) * width / math.sqrt(shape[-1])
             self.register_parameter(name, nn.Parameter(weights.to(dtype)))
 
@@ -83,8 +83,10 @@ class ViT(WaveFunction):
         parameter("expand", n, 2 * d, d)
         parameter("expand_bias", n, 2 * d, 1, width=0.1)
         parameter("contract", n, d, 2 * d)
-        # Small, so that no state is far more probable than the others before the first step.
-        parameter("output", 2 - positive, 4 * d, d, width=0.05)
+        # Small moduli, so that no state is far more probable than the others before the first step; wider phases, or the
+        # nodes at which a sign may turn would be out of reach.
+        widths = torch.tensor([0.05, 0.25], dtype=torch.float64)[: 2 - positive, None, None]
+        parameter("output", 2 - positive, 4 * d, d, width=widths)
         parameter("output_bias", 2 - positive, 4 * d, 1, width=0.1)
 
     def log_psi(self, x):

@@ -60,9 +60,9 @@ def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[St
     return Recipe(system, name, hamiltonian, psi, (*stages, Stage(0, wrap=projected)), measurement, reference)
 
 
-def _noisy(steps: int, samples: int, rate) -> Stage:
+def _noisy(steps: int, samples: int, rate, shift=1e-3) -> Stage:
     """As many chains as samples: one pass through the network then proposes a move for each of them."""
-    return Stage(steps, {"samples": samples, "chains": samples, "rate": rate})
+    return Stage(steps, {"samples": samples, "chains": samples, "rate": rate, "shift": shift, "clip": 5.0})
 
 
 ISING_CHAIN = "transverse Ising chain, N = 40, h = 1", lambda: mp.TransverseIsing(mp.chain(40))
@@ -90,8 +90,8 @@ RECIPES = {
         *FRUSTRATED_6,
         (
             _noisy(40, 252, warming(0.06, 20)),
-            _noisy(160, 504, falling(0.06, 0.02, 160)),
-            _noisy(120, 1008, falling(0.02, 0.005, 120)),
+            _noisy(160, 504, falling(0.06, 0.01, 160), falling(1e-3, 3e-4, 160)),
+            _noisy(60, 1008, falling(0.01, 0.003, 60), 3e-4),
         ),
         dict(patch=1, dimension=16, heads=16, layers=2),
     ),

@@ -12,6 +12,7 @@ from typing import Any
 
 import mlphys as mp
 from mlphys import checks, devices
+from mlphys.random import spawn
 from mlphys.recipes.entries import RECIPES
 from mlphys.recipes.recipe import Recipe
 
@@ -58,7 +59,7 @@ class Training:
             if file is not None and os.path.exists(file):
                 self.step, self.seconds = before + mp.vmc.checkpoints.read(file)["step"], math.nan
             began = time.perf_counter()
-            options = {"seed": self.seed, **stage.options, "checkpoint": file}
+            options = {"seed": spawn(self.seed, "stage", number), **stage.options, "checkpoint": file}
             for step in mp.vmc.ground_state(self.hamiltonian, self.psi, todo, **options):
                 self.step, self.seconds = before + step.step, self.seconds + time.perf_counter() - began
                 yield replace(step, step=self.step)
@@ -69,7 +70,8 @@ class Training:
 
     def measure(self, **options):
         """Energy, variance and V-score of ψ as it is, as a `vmc.Step`."""
-        return mp.vmc.expectation(self.hamiltonian, self.psi, **{"seed": self.seed, **self.recipe.measurement, **options})
+        fresh = {"seed": spawn(self.seed, "measurement")}
+        return mp.vmc.expectation(self.hamiltonian, self.psi, **fresh | dict(self.recipe.measurement) | options)
 
     def row(self, measured, command: str = "") -> dict[str, Any]:
         """One line of a table of ground states; energies are per site."""

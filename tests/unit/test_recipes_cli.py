@@ -70,7 +70,7 @@ def test_a_run_ends_in_a_row_and_a_file(tmp_path, capsys):
     assert recipe is RECIPES["small"] and about["seed"] == 2 and about["step"] == 7
     assert isinstance(psi, mp.nets.Symmetric)
     # What was measured is what was kept.
-    again = mp.vmc.expectation(MODEL, psi, seed=2, **recipe.measurement)
+    again = mp.vmc.expectation(MODEL, psi, seed=mp.random.spawn(2, "measurement"), **recipe.measurement)
     assert again.energy.mean / 8 == pytest.approx(float(second["energy"]), rel=1e-12) == pytest.approx(about["energy"])
     assert about["command"] == second["command"] == "mlphys train small --seed 2"
 
