@@ -9,6 +9,7 @@ from mlphys import chain, square
 from mlphys.exact.quantum import ground_state
 from mlphys.exact.quantum import renyi2 as exact_renyi2
 from mlphys.nets import RBM
+from mlphys.recipes.entries import falling
 from mlphys.vmc import observables
 
 MODELS = [mp.TransverseIsing(chain(8), field=0.7), mp.HeisenbergJ1J2(square(2, 4)), mp.XXZ(chain(8), 0.5, marshall=False)]
@@ -86,15 +87,15 @@ def test_entropy_by_swap(state):
 
 
 def test_error_bars_of_the_entropy_hold():
+    """The scatter of independent runs is their mean error, within 3σ of that scatter, and their mean is exact."""
     model = MODELS[0]
     psi, codes, _, vector = everything(model)
-    exact = exact_renyi2(vector, codes, 8, range(4))
-    deviations = []
-    for seed in range(24):
-        x = observables.sample(model, psi, 16 * 150, seed=seed, sweeps=2)
-        deviations.append(observables.renyi2(model, psi, x, range(4)).deviation(exact))
-    # χ² of 24 degrees of freedom: 10.9 to 42.9 at one in a hundred on either side.
-    assert 10.9 < np.square(deviations).sum() < 42.9
+    exact, runs = exact_renyi2(vector, codes, 8, range(4)), 60
+    samples = (observables.sample(model, psi, 16 * 150, seed=seed, sweeps=2) for seed in range(runs))
+    found = [observables.renyi2(model, psi, x, range(4)) for x in samples]
+    scatter = np.std([entropy.mean for entropy in found], ddof=1)
+    assert abs(scatter / np.mean([entropy.error for entropy in found]) - 1) < 3 / np.sqrt(2 * runs)
+    assert abs(np.mean([entropy.mean for entropy in found]) - exact) < 3 * scatter / np.sqrt(runs)
 
 
 def test_fidelity():
@@ -108,10 +109,12 @@ def test_fidelity():
 def test_entropy_of_half_a_critical_chain():
     """Rényi-2 of N = 16 at h = 1 is 0.5733840775: within 2 %, and within its own 2σ."""
     model, psi = mp.TransverseIsing(chain(16)), RBM(16, alpha=2, seed=1)
-    for _ in mp.vmc.ground_state(model, psi, 250, seed=1, rate=lambda step: 0.05 / (1 + step / 100)):
-        pass
+    fine = {"samples": 2016, "rate": falling(0.05, 0.01, 150)}
+    for seed, steps, options in ((1, 150, {}), (2, 150, fine)):
+        for _ in mp.vmc.ground_state(model, psi, steps, seed=seed, **options):
+            pass
     x = observables.sample(model, psi, 64_000, chains=32, seed=1, sweeps=2)
-    entropy = observables.renyi2(model, psi, x, range(8))
+    entropy = observables.renyi2(model, psi, x, range(8), partners=16)
     assert abs(entropy.mean / 0.5733840775 - 1) < 0.02
     assert abs(entropy.deviation(0.5733840775)) < 2 and entropy.error < 0.007
 
