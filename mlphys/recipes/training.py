@@ -86,12 +86,8 @@ class Training:
 
     def save(self, path, **about: float | str) -> None:
         """Write ψ and its recipe, with anything else to know `about` it, for `load`."""
-        import torch
-
         known = {"recipe": self.name, "seed": self.seed, "stage": self.stage, "step": self.step, "seconds": self.seconds}
-        unfinished = f"{path}.unfinished"
-        torch.save({"format": FORMAT, **known, **about, "parameters": self.psi.state_dict()}, unfinished)
-        os.replace(unfinished, path)
+        mp.vmc.checkpoints.save(path, {"format": FORMAT, **known, **about, "parameters": self.psi.state_dict()})
 
 
 FORMAT = "mlphys wave function 1"
@@ -118,16 +114,8 @@ def load(path, device: str = "cpu") -> tuple[Any, Recipe, dict[str, Any]]:
 
     Raises ValueError for any other file.
     """
-    import torch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        known = content["format"] == FORMAT
-    except FileNotFoundError:
-        raise
-    except Exception:  # whatever the unpickler stumbles over
-        known = False
-    if not known:
+    content = mp.vmc.checkpoints.load(path, FORMAT)
+    if content is None:
         raise ValueError(f"path={str(path)!r} is not a wave function of mlphys, or is damaged")
     training, parameters = start(content["recipe"], content["seed"], device), content.pop("parameters")
     for stage in training.recipe.stages[: content["stage"]]:
