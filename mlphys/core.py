@@ -34,10 +34,12 @@ class Sampler:
     """A Markov chain for a Hamiltonian: subclasses define `step`, and may prepare a state in `adopt`.
 
     `exact` says whether the stationary distribution is the Boltzmann distribution itself; samplers with a bias are
-    shown but never ranked.
+    shown but never ranked. `reversible` says whether a step obeys detailed balance, as a sampler does whose proposals
+    another one accepts; sites visited in a fixed order leave the distribution as it is without that.
     """
 
     exact = True
+    reversible = False
 
     def __init__(self, hamiltonian: Hamiltonian):
         if not isinstance(hamiltonian, Hamiltonian):
@@ -97,7 +99,7 @@ class Sampler:
 
 @dataclass
 class Chain:
-    """Measurements of a run: `chain[name]` is `(samples, chains)`."""
+    """Measurements of a run: `chain[name]` is `(samples, chains)`; `acceptance` `(chains,)` if the sampler counts it."""
 
     samples: dict[str, np.ndarray]
     state: State
@@ -106,6 +108,7 @@ class Chain:
     interrupted: bool = False
     configurations: np.ndarray | None = None
     derived: Mapping[str, Derived] = field(default_factory=dict)
+    acceptance: np.ndarray | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         checks.one_of("observable", name, tuple(self.samples))
@@ -146,7 +149,7 @@ class Chain:
         return stats.jackknife(lambda *means: derived.value(float(betas[0]), *means), *series)
 
     def report(self):
-        """A DataFrame with mean, error, tau, tau_error, ess, ess_per_second and rhat; one row per observable.
+        """A DataFrame with mean, error, tau, tau_error, ess, ess_per_second, rhat and acceptance; one row per observable.
 
         With several temperatures the index gains a level. `tau` is in samples. A chain too short for a trustworthy
         error (below 50 tau) gets no error, and `note` says so.
@@ -176,9 +179,10 @@ class Chain:
                     "ess": estimate.ess,
                     "ess_per_second": estimate.ess / seconds if self.exact and seconds > 0 else np.nan,
                     "rhat": stats.split_rhat(series[:, members]),
+                    "acceptance": np.nan if self.acceptance is None else self.acceptance[members].mean(),
                 }
                 rows[(round(float(1 / beta), 12), name)] = row
-        columns = ["mean", "error", "tau", "tau_error", "ess", "ess_per_second", "rhat", "note"]
+        columns = ["mean", "error", "tau", "tau_error", "ess", "ess_per_second", "rhat", "acceptance", "note"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         table.index = pd.MultiIndex.from_tuples(rows, names=["temperature", "observable"])
         return table.droplevel("temperature") if len(betas) == 1 else table
@@ -237,7 +241,7 @@ def run(
     series = {name: np.empty((samples, state.chains)) for name in first}
     kept = np.empty((samples, *state.x.shape), state.x.cpu().numpy().dtype) if keep else None
     report = _reporter(progress, samples)
-    done, interrupted, seconds = 0, False, 0.0
+    done, interrupted, seconds, acceptances = 0, False, 0.0, []
     try:
         with one_torch_thread():
             # The number of tunings may not depend on the machine's speed, or the result would.
@@ -247,7 +251,7 @@ def run(
                     sampler.adapt(state)
             for done in range(samples):
                 began = time.perf_counter()
-                pace.advance(sampler, state, thin)
+                acceptances.append(pace.advance(sampler, state, thin))
                 for name, value in measure(state).items():
                     series[name][done] = value
                 seconds += time.perf_counter() - began
@@ -263,7 +267,8 @@ def run(
         report.close()
     series = {name: values[:done] for name, values in series.items()}
     kept = None if kept is None else kept[:done]
-    return Chain(series, state, seconds, sampler.exact, interrupted, kept, sampler.hamiltonian.derived)
+    acceptance = None if not acceptances or acceptances[0] is None else np.mean(acceptances, axis=0)
+    return Chain(series, state, seconds, sampler.exact, interrupted, kept, sampler.hamiltonian.derived, acceptance)
 
 
 _TUNINGS = 20
@@ -275,12 +280,19 @@ class _Pace:
 
     seconds_per_sweep: float
 
-    def advance(self, sampler: Sampler, state: State, sweeps: int) -> None:
-        most = max(1, int(0.25 / max(self.seconds_per_sweep, 1e-9)))
-        while sweeps > 0:
-            sampler.step(state, min(sweeps, most))
+    def advance(self, sampler: Sampler, state: State, sweeps: int) -> np.ndarray | None:
+        """Go `sweeps` sweeps on; the fraction of accepted proposals of each chain, if the sampler counts it."""
+        most, left, accepted = max(1, int(0.25 / max(self.seconds_per_sweep, 1e-9))), sweeps, np.zeros(state.chains)
+        counted = sweeps > 0
+        while left > 0:
+            now = min(left, most)
+            acceptance = sampler.step(state, now).acceptance
             devices.synchronise(state.device)  # or the GPU would queue far more than a quarter of a second
-            sweeps -= most
+            counted = counted and acceptance is not None
+            if counted:
+                accepted += np.asarray(acceptance) * now / sweeps
+            left -= now
+        return accepted if counted else None
 
 
 def _measurement(hamiltonian: Hamiltonian, observe) -> Callable[[State], dict[str, np.ndarray]]:

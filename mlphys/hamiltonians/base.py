@@ -30,8 +30,8 @@ class Hamiltonian:
 
     `temperature` is None for a model whose temperature the user chooses, and 1 for an action, which has β absorbed.
     `proposal_width` is the first width of a Metropolis proposal, None where there is nothing to choose.
-    `gpu_rules` are those of its rules that run on a GPU as well. `continuous` says whether x are real numbers without a
-    constraint, which have a `force`.
+    `gpu_rules` are those of its rules that run on a GPU as well. `continuous` says whether x moves on a smooth space, on
+    which it has a `force`; `tangent` and `drift` say what that space is, where it is not all real numbers.
     """
 
     lattice: Lattice
@@ -64,6 +64,14 @@ class Hamiltonian:
         with torch.enable_grad():
             x = self.check_x(x).detach().requires_grad_()
             return -torch.autograd.grad(self.energy(x).sum(), x)[0]
+
+    def tangent(self, x, vectors):
+        """The part of `vectors`, shaped like `x`, along which configurations may move: all of it for real numbers."""
+        return vectors
+
+    def drift(self, x, momenta, length):
+        """Configurations and momenta after moving along `momenta` for a time `length`, which spreads over x."""
+        return x + length * momenta, momenta
 
     def random(self, batch: int, seed: int = 0, device: str = "cpu"):
         """Configurations `(batch, n_sites[, components])` at infinite temperature."""

@@ -203,7 +203,31 @@ class XY(Spins):
         return self._amplitudes * np.cos(x - axis), lambda sites: np.where(sites, (2 * axis - x) % (2 * np.pi) - np.pi, x)
 
 
-class Heisenberg(Spins):
+class Sphere(Directed):
+    """Unit vectors in space, given by their three components; they move along great circles.
+
+    Source of such dynamics: Byrne and Girolami 2013 (10.1111/sjos.12036).
+    """
+
+    dimensions, components = 3, (3,)
+
+    def vectors(self, x):
+        return self.check_x(x).double()
+
+    def configurations(self, u):
+        return u / u.norm(dim=-1, keepdim=True)
+
+    def tangent(self, x, vectors):
+        return vectors - (vectors * x).sum(-1, keepdim=True) * x
+
+    def drift(self, x, momenta, length):
+        speed = momenta.norm(dim=-1, keepdim=True)
+        ahead = momenta / speed.clamp(min=1e-300)
+        sine, cosine = (length * speed).sin(), (length * speed).cos()
+        return self.configurations(cosine * x + sine * ahead), speed * (cosine * ahead - sine * x)
+
+
+class Heisenberg(Sphere, Spins):
     """The classical Heisenberg model, H = −J Σ_bonds S · S', with a unit vector S on each site.
 
     `coupling` J is a number, in units of energy; an antiferromagnet has J < 0. Configurations `x` are float64
@@ -216,14 +240,10 @@ class Heisenberg(Spins):
     -192.0
     """
 
-    continuous = False
-    dimensions, components = 3, (3,)
-
-    def vectors(self, x):
-        return self.check_x(x).double()
-
-    def configurations(self, u):
-        return u / u.norm(dim=-1, keepdim=True)
+    def force(self, x):
+        """−∂energy/∂S `(batch, n_sites, 3)`: J Σ S' over the neighbours."""
+        u, steps = self.vectors(x), np.array(self.lattice.directions)
+        return self.coupling * sum(seen_along(self.lattice, u, step) for step in (*steps, *-steps))
 
     def kernel(self, rule: str):
         """The compiled update `rule` of one site after the other, and its tables."""

@@ -26,6 +26,7 @@ class _Cluster(Sampler):
             raise ValueError(f"hamiltonian={hamiltonian!r} is not supported by {name}: its spins form no clusters")
         # Clusters of φ⁴ turn signs alone.
         self.local = None if hamiltonian.embedding_is_ergodic else HeatBath(hamiltonian)
+        self.reversible = self.local is None
 
     @property
     def plain_square(self) -> bool:

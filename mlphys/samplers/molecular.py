@@ -35,9 +35,9 @@ def integrate(hamiltonian: Hamiltonian, x, momenta, step_sizes, betas, kicks, dr
     `step_sizes` and `betas` are tensors that spread over x. The last kick may be left out of `kicks`.
     """
     for k, kick in enumerate(kicks):
-        momenta = momenta + (kick * step_sizes * betas) * hamiltonian.force(x)
+        momenta = momenta + (kick * step_sizes * betas) * hamiltonian.tangent(x, hamiltonian.force(x))
         if k < len(drifts):
-            x = x + (drifts[k] * step_sizes) * momenta
+            x, momenta = hamiltonian.drift(x, momenta, drifts[k] * step_sizes)
     return x, momenta
 
 
@@ -47,7 +47,7 @@ class _Molecular(Sampler):
     φ⁴, XY and U(1) gauge fields on the CPU take a compiled kernel, everything else takes torch and the model's `force`.
     """
 
-    adjusted = True
+    adjusted = reversible = True
     jitter = 0.0
     # The acceptance is erfc of a number that grows with this power of the step size.
     order = 2.0
@@ -128,7 +128,7 @@ class _Molecular(Sampler):
 
         x, where = state.x, state.x.device
         rng = torch_generator(state.seed, "molecular", sweep, device=where)
-        momenta = self._momenta(x, rng)
+        momenta = self.hamiltonian.tangent(x, self._momenta(x, rng))
         lots = torch.rand((2, state.chains), dtype=x.dtype, device=where, generator=rng)
         shape = (-1,) + (1,) * (x.ndim - 1)
         beta, length = (torch.as_tensor(array).to(x) for array in (state.beta, self._lengths(state)))
@@ -242,7 +242,7 @@ class Langevin(_Molecular):
         if not adjusted and (step_size is None or target_acceptance is not None):
             raise ValueError(f"step_size={step_size!r} is not allowed with adjusted=False: give it; no acceptance tunes it")
         super().__init__(hamiltonian, "leapfrog", 1, step_size, target_acceptance, 0.574)
-        self.adjusted = self.exact = adjusted
+        self.adjusted = self.exact = self.reversible = adjusted
 
     def _lengths(self, state: State) -> np.ndarray:
         return np.sqrt(2 * self.step_sizes(state))
