@@ -1,6 +1,7 @@
 """Exact twins: what a simulation must reproduce within its error bars."""
 
 from mlphys.exact.discrete import Transition, discrete_torus, potts_transition
+from mlphys.exact.electrons import double_exchange
 from mlphys.exact.enumeration import distribution, enumerate_states, enumeration
 from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import glass_torus, spin_glass_ground_energy
@@ -23,6 +24,7 @@ __all__ = [
     "Transition",
     "discrete_torus",
     "distribution",
+    "double_exchange",
     "enumerate_states",
     "enumeration",
     "field_ring",

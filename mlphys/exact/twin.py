@@ -5,6 +5,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from mlphys.exact.discrete import MOST_ROWS, discrete_torus, is_narrow
+from mlphys.exact.electrons import double_exchange
 from mlphys.exact.enumeration import enumerable, enumeration
 from mlphys.exact.fields import field_ring, free_field
 from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
@@ -26,6 +27,7 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     -1.745565
     """
     from mlphys.hamiltonians.discrete import Clock, Potts
+    from mlphys.hamiltonians.electrons import DoubleExchange
     from mlphys.hamiltonians.fields import Phi4
     from mlphys.hamiltonians.gauge import U1Gauge
     from mlphys.hamiltonians.spins import Ising
@@ -53,6 +55,9 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
             return free_field(hamiltonian, temperature)
         if hamiltonian.lattice.name == "chain":
             return field_ring(hamiltonian, temperature)
+    if isinstance(hamiltonian, DoubleExchange):
+        if hamiltonian.lattice.n_sites <= 3 and temperature == hamiltonian.temperature:
+            return double_exchange(hamiltonian)
     if isinstance(hamiltonian, U1Gauge):
         return u1_torus(hamiltonian.lattice.n_sites, hamiltonian.beta, temperature)
     if isinstance(hamiltonian, XY | Heisenberg) and hamiltonian.lattice.name == "chain":
@@ -64,5 +69,6 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
         f"hamiltonian={hamiltonian!r} has no known exact value: allowed are discrete models of up to 2**20 states, Ising "
         "models on uniform chains, on the uniform square lattice without field, and on square lattices with a side of at "
         f"most {MOST_COLUMNS}, Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}, "
-        "φ⁴ fields on chains, or free, XY and Heisenberg models on chains, XY also two or three wide, and U(1) gauge fields"
+        "φ⁴ fields on chains, or free, XY and Heisenberg models on chains, XY also two or three wide, U(1) gauge "
+        "fields, and double exchange on up to three sites at its own temperature"
     )

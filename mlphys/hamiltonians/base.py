@@ -28,7 +28,8 @@ class Hamiltonian:
     `observables` exists, override `measure`. What a sampler can do with a model, the model says itself: `rules` and
     `kernel` for updates of single sites, `embedding` for clusters, `continuous` for molecular dynamics.
 
-    `temperature` is None for a model whose temperature the user chooses, and 1 for an action, which has β absorbed.
+    `temperature` is None for a model whose temperature the user chooses, and 1 for an action, which has β absorbed; where
+    the energy itself depends on it, `fixed_temperature` is True: chains at another temperature would mean nothing.
     `proposal_width` is the first width of a Metropolis proposal, None where there is nothing to choose.
     `gpu_rules` are those of its rules that run on a GPU as well. `continuous` says whether x moves on a smooth space, on
     which it has a `force`; `tangent` and `drift` say what that space is, where it is not all real numbers.
@@ -41,7 +42,7 @@ class Hamiltonian:
     rules: tuple[str, ...] = ()
     gpu_rules: tuple[str, ...] = ()
     proposal_width: float | None = None
-    continuous = False
+    continuous = fixed_temperature = False
     embedding_is_ergodic = True
 
     @property

@@ -29,6 +29,7 @@ class DoubleExchange(Sphere):
     """
 
     rules = ("metropolis",)
+    fixed_temperature = True
 
     def __init__(
         self,

@@ -185,7 +185,7 @@ class HMC(_Molecular):
     samples cost least at an acceptance of 0.65 for integrators of second order, the target of leapfrog; that of minimum
     norm is 0.8, since its error of second order is so small that it behaves like one of fourth order. Every trajectory draws
     its ε from (1 ± `jitter`) of that one: after a fixed time a mode whose period fits is back where it was, never sampled.
-    Raises ValueError for models without a force, such as Ising and Heisenberg, and for bad arguments.
+    Raises ValueError for models without a force, such as Ising and Potts, and for bad arguments.
     Source: Duane et al. 1987 (10.1016/0370-2693(87)91197-X); acceptance: Beskos et al. 2013 (10.3150/12-BEJ414); minimum
     norm: Omelyan, Mryglod, Folk 2003 (10.1016/S0010-4655(02)00754-3), Takaishi and de Forcrand 2006
     (10.1103/PhysRevE.73.036706); jitter: Mackenzie 1989 (10.1016/0370-2693(89)91212-4).

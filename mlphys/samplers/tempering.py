@@ -18,7 +18,8 @@ class Tempering(Sampler):
     stays at the temperature of its rung, lowest first, so that `chain.estimate(name, temperature)` works as ever. After
     every sweep the configurations at β and β' are exchanged with probability min(1, exp((β − β')(E − E'))), for even and
     odd pairs of rungs in turn. With `tune`, the burn-in of `run` moves the inner temperatures until all exchange rates are
-    equal; then they are frozen. Raises ValueError for fewer than two temperatures, or equal ones.
+    equal; then they are frozen. Raises ValueError for fewer than two temperatures, or equal
+    ones, and for a model whose energy depends on the temperature.
     Source: Hukushima and Nemoto 1996 (10.1143/JPSJ.65.1604); the ladder: Syed et al. 2022 (10.1111/rssb.12464).
 
     >>> import mlphys as mp
@@ -33,6 +34,10 @@ class Tempering(Sampler):
         if not isinstance(sampler, Sampler) or isinstance(sampler, Tempering):
             raise ValueError(f"sampler={sampler!r} is not a sampler to temper, such as Metropolis(SpinGlass(square(8)))")
         super().__init__(sampler.hamiltonian)
+        if self.hamiltonian.fixed_temperature:
+            raise ValueError(
+                f"hamiltonian={self.hamiltonian!r} is not supported by Tempering: its energy depends on the temperature"
+            )
         ladder = np.sort(checks.temperatures(temperatures, np.size(temperatures)))
         if len(ladder) < 2 or (np.diff(ladder) == 0).any():
             raise ValueError(f"temperatures={temperatures!r} is not allowed: it must be at least two different temperatures")

@@ -48,7 +48,9 @@ CASES = {
     "SpinGlass, ±J": Case(mp.SpinGlass(mp.square(6), "pm1", seed=1), 1.2, "transfer matrix", (*LOCAL, *CLUSTER)),
     "SpinGlass, Gaussian": Case(mp.SpinGlass(mp.square(4), "gaussian", seed=1), 1.2, "enumeration", (*LOCAL, *CLUSTER)),
     "XY": Case(mp.XY(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)),
-    "Heisenberg": Case(mp.Heisenberg(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER)),
+    "Heisenberg": Case(
+        mp.Heisenberg(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)
+    ),
     "Phi4": Case(
         mp.Phi4(mp.chain(16), mass2=-1.0, coupling=1.0),
         1.0,
@@ -60,6 +62,9 @@ CASES = {
         1.0,
         "transfer operator, ring",
         (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR),
+    ),
+    "DoubleExchange": Case(
+        mp.DoubleExchange(mp.chain(3), coupling=2.0, temperature=0.2), 0.2, "quadrature", ("Metropolis", *MOLECULAR)
     ),
     "U1Gauge": Case(mp.U1Gauge(mp.square(8), beta=2.0), 1.0, "Bessel sums, torus", (*LOCAL, "Overrelaxation", *MOLECULAR)),
 }

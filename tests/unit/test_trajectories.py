@@ -236,7 +236,7 @@ def test_step_sizes_are_tuned_in_burn_in_and_frozen_then(make):
 def test_bad_arguments_are_named():
     phi4 = MODELS["phi4"][0]
     for make in (mp.HMC, mp.Langevin):
-        for model in (mp.Ising(mp.square(4)), mp.Heisenberg(mp.square(4)), mp.Potts(mp.square(4), 3)):
+        for model in (mp.Ising(mp.square(4)), mp.Clock(mp.square(4), 4), mp.Potts(mp.square(4), 3)):
             with pytest.raises(ValueError, match=f"{type(model).__name__}.*{make.__name__}.*force"):
                 make(model)
         for bad in (0, -0.1, np.inf, np.nan, "small"):
