@@ -18,7 +18,7 @@ def double_exchange(hamiltonian: Any) -> Exact:
 
     >>> import mlphys as mp
     >>> print(f"{double_exchange(mp.DoubleExchange(mp.chain(3), temperature=0.2)).energy:.6f}")
-    -1.525926
+    -1.379178
     """
     import torch
 
