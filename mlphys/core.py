@@ -267,7 +267,8 @@ def run(
         report.close()
     series = {name: values[:done] for name, values in series.items()}
     kept = None if kept is None else kept[:done]
-    acceptance = None if not acceptances or acceptances[0] is None else np.mean(acceptances, axis=0)
+    counted = [acceptance for acceptance in acceptances if acceptance is not None]
+    acceptance = np.mean(counted, axis=0) if counted else None
     return Chain(series, state, seconds, sampler.exact, interrupted, kept, sampler.hamiltonian.derived, acceptance)
 
 

@@ -154,7 +154,7 @@ class DoubleExchange(Sphere):
 class _Electrons:
     """What the electrons do among spins `x` `(batch, n_sites, 3)`: each part is found when first asked for."""
 
-    def __init__(self, model: DoubleExchange, x):
+    def __init__(self, model: Any, x):
         self.model, self.x = model, x
 
     @cached_property

@@ -26,7 +26,7 @@ class Directed(Hamiltonian):
     `links` is the shape of what stands on a site, () or (directions,), and `components` that of its numbers.
     """
 
-    rules = ("metropolis", "heat_bath", "overrelaxation")
+    rules: tuple[str, ...] = ("metropolis", "heat_bath", "overrelaxation")
     proposal_width = 2.0
     continuous = True
     dimensions, links, components = 2, (), ()  # type: tuple[int, tuple[int, ...], tuple[int, ...]]
