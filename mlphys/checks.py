@@ -1,5 +1,6 @@
 """Checks of arguments: each raises one sentence that names the argument, its value and what is allowed."""
 
+from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
@@ -44,3 +45,15 @@ def one_of(name: str, value, allowed) -> None:
     """ValueError unless `value` is among `allowed`."""
     if value not in allowed:
         raise ValueError(f"{name}={value!r} is unknown: allowed are {', '.join(map(str, allowed))}")
+
+
+Schedule = float | Callable[[int], float]
+
+
+def schedule(name: str, value: Schedule) -> Callable[[int], float]:
+    """`value` as a function of the step, 1, 2, …; ValueError unless it is one, or a positive number."""
+    if callable(value):
+        return value
+    if not value > 0:
+        raise ValueError(f"{name}={value!r} is not allowed: it must be positive, or a function of the step")
+    return lambda step: value

@@ -22,14 +22,15 @@ class Step:
 
 def fit(
     model: torch.nn.Module, loss: Callable[[torch.nn.Module, Any], torch.Tensor], batches: Callable[[torch.Generator], Any],
-    steps: int, seed=0, rate=1e-3, optimiser: torch.optim.Optimizer | None = None,
+    steps: int, seed=0, rate: checks.Schedule = 1e-3, optimiser: torch.optim.Optimizer | None = None,
 ) -> Iterator[Step]:
     """Minimise `loss(model, batch)` over the parameters of `model`, in place; yields a `Step` after each update.
 
     `batches` draws a batch from a torch generator (on the CPU), the only source of randomness: the same seed gives the same
-    parameters. `optimiser` is Adam with learning rate `rate` unless given. Closing the generator, or Ctrl-C in the middle of
-    an update, ends the training and leaves the model usable. Raises ValueError for bad arguments, and FloatingPointError
-    for a loss that is not finite. Source of Adam: Kingma and Ba 2015 (arXiv:1412.6980).
+    parameters. `optimiser` is Adam unless given, with learning rate `rate`, a number or a function of the step, 1, 2, ….
+    Closing the generator, or Ctrl-C in the middle of an update, ends the training and leaves the model usable. Raises
+    ValueError for bad arguments, and FloatingPointError for a loss that is not finite. Source of Adam: Kingma and Ba 2015
+    (arXiv:1412.6980).
 
     >>> line = torch.nn.Linear(1, 1)
     >>> def batches(generator):
@@ -41,14 +42,15 @@ def fit(
     (500, True)
     """
     steps, seed = checks.whole("steps", steps, 1), checks.seed(seed)
-    if not rate > 0:
-        raise ValueError(f"rate={rate!r} is not allowed: it must be positive")
+    rates = checks.schedule("rate", rate)
     if optimiser is None:
-        optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
-    return _updates(model, loss, batches, steps, torch_generator(seed, "batches"), optimiser)
+        optimiser = torch.optim.Adam(model.parameters(), lr=rates(1), fused=True)
+    else:
+        rates = None
+    return _updates(model, loss, batches, steps, torch_generator(seed, "batches"), optimiser, rates)
 
 
-def _updates(model, loss, batches, steps, generator, optimiser) -> Iterator[Step]:
+def _updates(model, loss, batches, steps, generator, optimiser, rates) -> Iterator[Step]:
     mode = model.training
     model.train()
     try:
@@ -59,6 +61,8 @@ def _updates(model, loss, batches, steps, generator, optimiser) -> Iterator[Step
             now = float(value.detach())
             if not math.isfinite(now):
                 raise FloatingPointError(f"the loss is {now} at step {step}: lower the learning rate, or look at the data")
+            for group in optimiser.param_groups if rates else ():
+                group["lr"] = rates(step)
             optimiser.step()
             yield Step(step, now)
     except KeyboardInterrupt:

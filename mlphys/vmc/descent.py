@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mlphys import checks, stats
+from mlphys.checks import Schedule
 from mlphys.core import State
 from mlphys.hamiltonians.born import Born
 from mlphys.hamiltonians.quantum import QuantumSpins
@@ -47,9 +48,6 @@ class Step:
         return ""
 
 
-Schedule = float | Callable[[int], float]
-
-
 def ground_state(
     hamiltonian: QuantumSpins, psi: WaveFunction, steps: int, samples: int = 1008, chains: int = 16, seed: int = 0,
     *, method: str = "sr", rate: Schedule = 0.05, shift: Schedule = 1e-3, momentum: float = 0.9, sweeps: int = 1,
@@ -84,7 +82,7 @@ def ground_state(
     rows = rows_of(samples, chains)
     checks.one_of("space", space, ("auto", "parameters", "samples"))
     checks.one_of("method", method, ("sr", "adam"))
-    rates, shifts = _schedule("rate", rate), _schedule("shift", shift)
+    rates, shifts = checks.schedule("rate", rate), checks.schedule("shift", shift)
     if clip is not None and not clip > 0:
         raise ValueError(f"clip={clip!r} is not allowed: it must be positive, or None")
 
@@ -217,14 +215,6 @@ def _add(psi: WaveFunction, change: torch.Tensor) -> None:
     with torch.no_grad():
         values = torch.nn.utils.parameters_to_vector(psi.parameters())
         torch.nn.utils.vector_to_parameters(values + change.to(values), psi.parameters())
-
-
-def _schedule(name: str, value: Schedule) -> Callable[[int], float]:
-    if callable(value):
-        return value
-    if not value > 0:
-        raise ValueError(f"{name}={value!r} is not allowed: it must be positive, or a function of the step")
-    return lambda step: value
 
 
 def _describe(psi: WaveFunction) -> str:
