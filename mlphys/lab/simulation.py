@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlphys.configurations import Sites
-from mlphys.core import Sampler, State
+from mlphys.core import Info, Sampler, State
 from mlphys.lab.control import Controls
 from mlphys.lab.player import Player
 from mlphys.stats import ChainTooShort, Estimate, estimate, jackknife
@@ -19,9 +19,9 @@ Look = Callable[["Simulation"], tuple[Mapping[str, Any], Any]]
 class Simulation:
     """One lattice that runs live, and what was measured on it since its last change.
 
-    Arguments: sampler; x, the variables to start from, in the lattice's shape (rows, columns); temperature, in J, and 1
-    where β is absorbed; seed; look(simulation), asked after every step for the numbers to keep, by name, and for anything
-    that costs too much to find twice and shall be drawn: it is kept as `seen`.
+    Arguments: sampler; x, the variables to start from, in the lattice's shape (rows, columns[, components]); temperature, in
+    J, and 1 where β is absorbed; seed; look(simulation), asked after every step for the numbers to keep, by name, and for
+    anything that costs too much to find twice and shall be drawn: it is kept as `seen`. `info` is what the last step said.
 
     >>> import mlphys as mp
     >>> ising = mp.Ising(mp.square(4))
@@ -37,15 +37,15 @@ class Simulation:
     def __init__(self, sampler: Sampler, x: np.ndarray, temperature: float, seed: int, look: Look):
         self.sampler, self.model, self.shape = sampler, sampler.hamiltonian, x.shape
         # Made by hand, without torch: that takes longer to import than the rest of an app to open.
-        self.state = State(Sites(x.reshape(1, -1).copy()), np.array([1 / temperature]), seed)
+        self.state = State(Sites(x.reshape(1, -1, *x.shape[2:]).copy()), np.array([1 / temperature]), seed)
         sampler.adopt(self.state)
         self.series: dict[str, deque[float]] = {}
-        self._look = look
+        self._look, self.info = look, Info()
         self.seen = look(self)[1]
 
     @property
     def x(self) -> np.ndarray:
-        """The lattice (rows, columns) as it is now."""
+        """The lattice (rows, columns[, components]) as it is now."""
         return np.asarray(self.state.configuration.spins()).reshape(self.shape)
 
     @property
@@ -67,7 +67,7 @@ class Simulation:
 
     def advance(self, sweeps: int) -> None:
         """Go `sweeps` sweeps on and measure."""
-        self.sampler.step(self.state, sweeps)
+        self.info = self.sampler.step(self.state, sweeps)
         if self.samples < self.TUNING:
             self.sampler.adapt(self.state)
         values, self.seen = self._look(self)
