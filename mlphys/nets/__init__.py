@@ -3,7 +3,9 @@
 from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.autoregressive import Autoregressive, MaskedConvolution, Recurrent
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
+from mlphys.nets.equivariant import EquivariantEnergy, EquivariantTransformer, LinearEffective
 from mlphys.nets.jastrow import Jastrow
+from mlphys.nets.message_passing import MessagePassing
 from mlphys.nets.projected import ProjectedRBM
 from mlphys.nets.rbm import RBM, TranslationRBM
 from mlphys.nets.symmetric import Symmetric, momentum
@@ -15,9 +17,13 @@ __all__ = [
     "Autoregressive",
     "Classifier",
     "ConvolutionalNetwork",
+    "EquivariantEnergy",
+    "EquivariantTransformer",
     "Jastrow",
+    "LinearEffective",
     "LogisticRegression",
     "MaskedConvolution",
+    "MessagePassing",
     "MultilayerPerceptron",
     "ProjectedRBM",
     "Recurrent",
