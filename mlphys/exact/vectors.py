@@ -62,9 +62,9 @@ def xy_torus(lattice: Any, temperature: ArrayLike, coupling: float = 1.0) -> Exa
 
 
 def u1_torus(n_sites: int, beta: float, temperature: ArrayLike = 1.0) -> Exact:
-    """Action, its variance (as heat capacity), plaquette ⟨cos P⟩ and ⟨Q²⟩ of U(1) gauge theory on a torus.
+    """Action, its variance (as heat capacity), plaquette ⟨cos P⟩, ⟨Q²⟩ and log Z (from dθ/2π) of U(1) gauge theory on a torus.
 
-    It has n_sites plaquettes; action and variance are per site. temperature: > 0, scalar or array, divides the action.
+    It has n_sites plaquettes; action and variance are per site, log Z is the whole. temperature: > 0, scalar or array, divides the action.
     Raises ValueError for fewer than 4 sites and unless beta > 0. Source: Bonati and Rossi 2019 (10.1103/PhysRevD.99.054503).
 
     >>> values = u1_torus(64, 2.0)
@@ -76,7 +76,8 @@ def u1_torus(n_sites: int, beta: float, temperature: ArrayLike = 1.0) -> Exact:
     ring = _ring(_circle, whole("n_sites", n_sites, 4), temperature, beta)
     charge2 = [_charge2(n_sites, beta / t) for t in np.ravel(temperature)]
     charge2 = plain(np.reshape(charge2, np.shape(temperature)))
-    return Exact(ring.energy, ring.heat_capacity, plaquette=-ring.energy / beta, charge2=charge2)
+    observables = {"plaquette": -ring.energy / beta, "charge2": charge2}
+    return Exact(ring.energy, ring.heat_capacity, log_partition=ring.log_partition, **observables)
 
 
 def _charge2(n: int, beta: float) -> float:
