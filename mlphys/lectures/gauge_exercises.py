@@ -47,7 +47,7 @@ def check_charge(answer):
     if np.allclose(value, -exact):
         return "The sign is the other one: start along the columns (0), then down the rows (1), then back."
     if not np.allclose(value, np.rint(value), atol=1e-6):
-        return "These are not whole numbers: which two of the four links of a plaquette are run through backwards, and where?"
+        return "These are not whole numbers: which two of the four links of a plaquette run backwards, and where?"
     return f"The first sample has the charge {exact[0]:.0f}, you found {value[0]:.0f}."
 
 
@@ -77,7 +77,7 @@ def check_transform(answer):
     if same(_around(value), _around(links)):
         if same(value, transform_solution(links, alpha)) or same(value, transform_solution(links, -alpha)):
             return None
-        return "Plaquettes are what they were, but this is not the transformation by alpha: use it at both ends of each link."
+        return "Plaquettes are what they were, but this is not the transformation by alpha: use it at both ends of a link."
     change = value - links
     if same(change, np.broadcast_to(alpha[..., None], links.shape)):
         return "You turn the beginning of each link alone; a link joins two sites, and both have a say."
@@ -169,7 +169,7 @@ def check_worth(answer):
         return "You let the chain stand anywhere alike; it stands where w is large, and leaves from there: weigh x by w(x)."
     neighbours = np.minimum(1, w[1:] / w[:-1])
     if np.isclose(value[1], neighbours.mean()):
-        return "These pairs come from the flow alone; a chain stands at x with weight w(x). And all pairs tell more than n − 1."
+        return "These pairs come from the flow alone; a chain stands at x with weight w(x). All pairs tell more, too."
     if np.isclose(value[1], np.minimum(w[:, None], w).mean()):
         return "The weights of x have to be normalised: divide by the mean of w."
     return f"The acceptance should be {exact[1]:.4f}, not {value[1]:.4f}."
@@ -206,7 +206,8 @@ def _jumps(rate, samples, chains, random, start):
 
 def _runs():
     random = generator(6, "exercise")
-    shape = samples, chains = 2000, 8
+    chains = 8
+    shape = (2000, chains)
     spread, frozen = random.integers(-1, 2, chains), np.zeros(chains)
     charges = {
         "flow": np.clip(np.rint(0.6 * random.normal(size=shape)), -2, 2),
@@ -233,11 +234,13 @@ def check_trusted(answer):
     if value == set(runs):
         return "You trust everybody. The plaquette forgets in a few steps; the question was about Q."
     if value >= exact | {"HMC, β = 9, cold"}:
-        return "A charge that never moves has no error and no autocorrelation time, and looks perfect: look whether it moves."
+        return "A charge that never moves has no error and no τ, and looks perfect: look whether it moves."
     if "HMC, β = 5" in value:
         return "HMC at β = 5 jumps now and then: compare its τ with the length of *one* chain, not of all together."
     missing = sorted(exact - value)
-    return f"{missing[0]} is fine: its charge moves, and a chain is far longer than 50 τ." if missing else "Too many are trusted."
+    if not missing:
+        return "Too many are trusted."
+    return f"{missing[0]} is fine: its charge moves, and a chain is far longer than 50 τ."
 
 
 exercises = {
@@ -249,7 +252,7 @@ exercises = {
             charge_stub,
             check_charge,
             (
-                "What is the sum of all plaquettes on a torus, if nothing is wrapped? Where, then, does the charge come from?",
+                "What is the sum of all plaquettes on a torus, if nothing is wrapped? Where does the charge come from?",
                 "P = θ₀(x) + θ₁(next column) − θ₀(next row) − θ₁(x); bring each P into [−π, π); add up, divide by 2π.",
                 "a, b = links[..., 0], links[..., 1]; P = a + np.roll(b, -1, 2) - np.roll(a, -1, 1) - b; "
                 "((P + π) % (2π) − π).sum((1, 2)) / 2π",
@@ -281,7 +284,7 @@ exercises = {
                 "-np.log(np.exp(-s) * np.cos(x / 2)**2 + np.exp(s) * np.sin(x / 2)**2).sum(1)",
             ),
             circle_map_solution,
-            "Smooth at ±π as well: slope e⁻ˢ from both sides. Mixtures and shifts of such maps make any density on a circle.",
+            "Smooth at ±π as well: slope e⁻ˢ from both sides. Mixtures and shifts of such maps make any density.",
         ),
         Exercise(
             "worth",

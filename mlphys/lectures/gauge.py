@@ -1,0 +1,157 @@
+"""Lecture 08, gauge: its sizes, and two live gauge fields, one moved by HMC, one by a flow that learns beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+import mlphys as mp
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Plot,
+    Readouts,
+    Simulation,
+    SimulationPlayer,
+    Switch,
+    TrainingPlayer,
+    controls,
+    line,
+    markers,
+    theme,
+)
+from mlphys.lectures.gauge_exercises import exercises
+from mlphys.lectures.gauge_experiments import charges
+from mlphys.lectures.gauge_live import Race, transformed
+from mlphys.lectures.sizes import choose
+from mlphys.stats import Estimate
+
+__all__ = ["Race", "app", "exercises", "sizes", "transformed"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes."""
+
+    live_steps: int
+    live_batch: int
+    live_rate: float
+
+
+_SIZES = {"ci": Sizes(100, 64, 0.01), "lecture": Sizes(5000, 256, 0.01), "full": Sizes(20000, 1024, 0.01)}
+
+
+def sizes(name: str | None = None) -> Sizes:
+    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
+    return choose(_SIZES, name)
+
+
+QUANTITIES = {"plaquette": "⟨cos P⟩", "charge2": "⟨Q²⟩", "acceptance": "acceptance"}
+WORDS = {"HMC": "HMC", "flow": "flow, accepted or not"}
+SHOWN = ("plaquettes", "links and plaquettes")
+
+
+def app(size: str | None = None) -> App:
+    """One gauge field by HMC, one by a flow that learns: watch the topological charge freeze, and jump."""
+    chosen = sizes(size)
+    knobs = controls(
+        beta=Control(1.0, 7.0, 2.0, step=0.5, label="β"),
+        side=Choice(["4", "8", "16"], "8", label="lattice side L"),
+        shown=Choice(list(SHOWN), label="picture"),
+        gauge=Switch(False, label="a random gauge transformation every frame"),
+    )
+    views = {name: LatticeView(rows=8, label=words, caption=words, size=250) for name, words in WORDS.items()}
+    labels = {f"{name}_{key}": f"{text}, {name}" for key, text in QUANTITIES.items() for name in WORDS}
+    readouts = Readouts("frames", "training", *labels, labels=labels)
+    history = Plot(x="time (frames)", y="topological charge Q", label="history of the topological charge")
+    histogram = Plot(x="topological charge Q", y="probability", label="distribution of the topological charge")
+
+    def make(seed: int) -> Race:
+        race = Race(knobs.beta, int(knobs.side), seed)
+        readouts.update(training="press run")
+        return race
+
+    def draw(race: Race) -> None:
+        if knobs.gauge:
+            race.transform()
+        for name, run in race.runs.items():
+            picture = run.seen if knobs.shown == SHOWN[0] else _woven(run)
+            views[name].show(picture, scale="wheel")
+
+    def plot(race: Race) -> None:
+        q, exact = charges(race.side**2, race.beta)
+        common = exact > 1e-4
+        q, exact = q[common], exact[common]
+        past = np.array(race.past).reshape(-1, len(WORDS))
+        time, bars, lines = np.arange(len(past)) + race.count - len(past), [], []
+        for colour, name in enumerate(WORDS):
+            lines.append(line(time, past[:, colour], WORDS[name], colour))
+            share = (past[:, colour, None] == q).mean(0) if len(past) else 0 * exact
+            bars.append({"type": "bar", "x": q, "y": share, "name": name, "marker": {"color": theme.colour(colour)}})
+        # A charge that jumps at every step would be a block of colour: points.
+        lines[1] |= {"mode": "markers", "marker": {"color": theme.colour(1), "size": 4}}
+        history.update(*lines)
+        histogram.update(*bars, markers(q, exact, name="exact", colour=6, symbol="diamond"))
+
+    def tell(race: Race) -> None:
+        known = {"plaquette": race.exact.plaquette, "charge2": race.exact.charge2}
+        values: dict[str, object] = {"frames": race.count}
+        for name, run in race.runs.items():
+            for key in QUANTITIES:
+                found, mean = run.estimate(key), run.mean(key)
+                if mean is None or key == "acceptance":
+                    values[f"{name}_{key}"] = mean
+                elif found is None or found.error == 0:
+                    values[f"{name}_{key}"] = f"{mean:.3f}, too short"
+                else:
+                    values[f"{name}_{key}"] = (found.mean, found.error, known[key])
+        readouts.update(**values)
+
+    def begin() -> Iterator[SimpleNamespace]:
+        race = player.simulation
+        readouts.update(training="begins …")
+        for step in race.pupil.learn(chosen.live_steps, chosen.live_batch, chosen.live_rate):
+            learnt.kish = step.kish
+            # The free energy is known: what is left of the loss is the divergence from it.
+            yield SimpleNamespace(loss=step.loss + race.log_partition)
+
+    def show() -> dict:
+        with player.lock:
+            player.simulation.learnt()
+        readouts.update(training=f"{len(training.losses)} steps, Kish ESS {learnt.kish:.0%}")
+        return {}
+
+    learnt = SimpleNamespace(kish=0.0)
+    training = TrainingPlayer(begin, show, y="divergence of the flow from exp(−S)/Z", label="the training")
+    player = SimulationPlayer(
+        make,
+        knobs,
+        draw=draw,
+        plot=plot,
+        tell=tell,
+        turns={},
+        rebuilds=("beta", "side"),
+        label="the fields",
+    )
+    knobs.observe(lambda _: training.reset(), ["beta", "side"])
+    return App(
+        "Frozen charges",
+        "The topological charge of a gauge field freezes under local updates: can a flow that knows its symmetry jump?",
+        views=list(views.values()),
+        plots=[history, histogram, training.plot],
+        controls=knobs,
+        player=[player, training],
+        readouts=readouts,
+    )
+
+
+def _woven(run: Simulation) -> np.ndarray:
+    """Sites, links to the right and down, and plaquettes of (rows, columns) where they lie, (2 rows, 2 columns); sites are 0."""
+    rows, columns = run.shape[:2]
+    woven = np.zeros((2 * rows, 2 * columns))
+    woven[::2, 1::2], woven[1::2, ::2] = run.x[..., 0], run.x[..., 1]
+    woven[1::2, 1::2] = run.seen
+    return woven

@@ -1,0 +1,65 @@
+"""What lecture 08 measures: how the topological charge freezes, what a flow is worth, what networks see in links."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mlphys as mp
+from mlphys.stats import ChainTooShort, Estimate
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def charges(n_sites: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The topological charges that occur on a torus of n_sites plaquettes, and their exact probabilities.
+
+    Plaquettes would be independent if they did not have to add up to 2πQ: the probability of Q is the density of their sum
+    there, which is a Fourier transform of the n-th power of that of one plaquette.
+
+    >>> q, p = charges(64, 2.0)
+    >>> print(f"{p.sum():.9f} {(q**2 * p).sum():.9f}", round(mp.exact.u1_torus(64, 2.0).charge2, 9))
+    1.000000000 1.239298911 1.239298911
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    weights = weights * np.exp(beta * (np.cos(np.pi * nodes) - 1))
+    most = 2 + int(6 * np.sqrt(n_sites / beta) / np.pi)
+    # The sum lies within ±π n: frequencies 1/(2 most + 1) apart are enough for so many charges.
+    waves = np.arange(-40 * (2 * most + 1), 40 * (2 * most + 1) + 1) / (2 * most + 1)
+    one = (np.cos(np.pi * waves[:, None] * nodes) @ weights) / weights.sum()
+    q = np.arange(-most, most + 1)
+    p = np.cos(2 * np.pi * q[:, None] * waves) @ one**n_sites
+    return q, p / p.sum()
+
+
+def attempt(chain: mp.Chain, name: str) -> tuple[Estimate, bool]:
+    """The estimate of one observable, and whether the chain is long enough for its error to be believed."""
+    try:
+        return chain.estimate(name), True
+    except ChainTooShort as short:
+        return short.estimate, False
+
+
+def freezing(betas: Iterable[float], side: int, samples: int, chains: int = 16, seed: int = 1) -> "DataFrame":
+    """How long HMC remembers its charge and its plaquette, against β: autocorrelation times in trajectories.
+
+    `trusted` is False where a chain is shorter than 50 of them: then τ is no more than a lower bound.
+    """
+    rows: list[dict[str, Any]] = []
+    for beta in betas:
+        model = mp.U1Gauge(mp.square(side), float(beta))
+        chain = mp.run(mp.HMC(model), samples, chains=chains, seed=seed, observe=["charge", "plaquette"])
+        row: dict[str, Any] = {"beta": beta}
+        for name in ("charge", "plaquette"):
+            found, trusted = attempt(chain, name)
+            row |= {name: found.tau, f"{name}_error": found.tau_error, f"{name}_trusted": trusted}
+        rows.append(row)
+    return _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> "DataFrame":
+    # Imported here: an app that opens has no use for pandas.
+    import pandas as pd
+
+    return pd.DataFrame(rows)
