@@ -62,9 +62,10 @@ def xy_torus(lattice: Any, temperature: ArrayLike, coupling: float = 1.0) -> Exa
 
 
 def u1_torus(n_sites: int, beta: float, temperature: ArrayLike = 1.0) -> Exact:
-    """Action, its variance (as heat capacity), plaquette ⟨cos P⟩, ⟨Q²⟩ and log Z (from dθ/2π) of U(1) gauge theory on a torus.
+    """Action, its variance (as heat capacity), plaquette ⟨cos P⟩, ⟨Q²⟩ and log Z of U(1) gauge theory on a torus.
 
-    It has n_sites plaquettes; action and variance are per site, log Z is the whole. temperature: > 0, scalar or array, divides the action.
+    It has n_sites plaquettes; action and variance are per site, log Z is that of the whole and of dθ/2π. temperature: > 0,
+    scalar or array, divides the action.
     Raises ValueError for fewer than 4 sites and unless beta > 0. Source: Bonati and Rossi 2019 (10.1103/PhysRevD.99.054503).
 
     >>> values = u1_torus(64, 2.0)
