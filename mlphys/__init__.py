@@ -29,8 +29,8 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = [
-    *["configurations", "contract", "core", "exact", "flows", "lab", "lattices", "lectures", "nets", "phases", "random"],
-    *["recipes", "samplers", "selflearning", "stats", "train", "vmc"],
+    *["configurations", "contract", "core", "diffusion", "exact", "flows", "lab", "lattices", "lectures", "nets", "phases"],
+    *["random", "recipes", "samplers", "selflearning", "stats", "train", "vmc"],
 ]
 
 __all__ = [*_HOME_OF, *_MODULES]

@@ -8,7 +8,9 @@ from mlphys.nets.jastrow import Jastrow
 from mlphys.nets.message_passing import MessagePassing
 from mlphys.nets.projected import ProjectedRBM
 from mlphys.nets.rbm import RBM, TranslationRBM
+from mlphys.nets.scores import ScoreConvolution, ScorePerceptron
 from mlphys.nets.symmetric import Symmetric, momentum
+from mlphys.nets.unet import UNet
 from mlphys.nets.vit import ViT
 from mlphys.nets.wavefunctions import WaveFunction
 
@@ -27,8 +29,11 @@ __all__ = [
     "MultilayerPerceptron",
     "ProjectedRBM",
     "Recurrent",
+    "ScoreConvolution",
+    "ScorePerceptron",
     "Symmetric",
     "TranslationRBM",
+    "UNet",
     "VariationalAutoencoder",
     "ViT",
     "WaveFunction",

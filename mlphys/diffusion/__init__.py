@@ -1,0 +1,26 @@
+"""Diffusion models: the Langevin equation run backwards, as samplers that can be checked exactly."""
+
+from mlphys.diffusion import analytic
+from mlphys.diffusion.analytic import CurieWeiss, Gaussian, GaussianMixture, collapse_time, speciation_time
+from mlphys.diffusion.model import DiffusionModel
+from mlphys.diffusion.processes import Interpolant, Process, SubVP, VarianceExploding, VariancePreserving
+from mlphys.diffusion.solvers import divergence
+from mlphys.diffusion.training import Preconditioned, fit
+
+__all__ = [
+    "CurieWeiss",
+    "DiffusionModel",
+    "Gaussian",
+    "GaussianMixture",
+    "Interpolant",
+    "Preconditioned",
+    "Process",
+    "SubVP",
+    "VarianceExploding",
+    "VariancePreserving",
+    "analytic",
+    "collapse_time",
+    "divergence",
+    "fit",
+    "speciation_time",
+]
