@@ -44,16 +44,15 @@ def gather(sampler: Sampler, samples: int, chains: int = 32, seed: int = 0, thin
 
 
 def fit(
-    network: EquivariantEnergy, data: Data, steps: int, seed: int = 0, batch: int = 64, rate: float = 5e-3,
-    restart: bool = True,
-) -> Iterator[Step]:  # fmt: skip
+    network: EquivariantEnergy, data: Data, steps: int, seed: int = 0, batch: int = 64, rate: float = 1e-2
+) -> Iterator[Step]:
     """Fit the energy of `network` to exact ones, in place; yields a `Step` after each update.
 
     The loss is the variance of (E_network − E)/T over a batch of `batch` samples: a constant changes no acceptance, and E0
-    is set at the end. The couplings begin at their least squares unless `restart` is False. The learning rate of Adam falls
-    from `rate` to nothing along a cosine. Raises ValueError for bad arguments.
+    is set at the end. A network that was never fitted begins with couplings by least squares. The learning rate of Adam
+    falls from `rate` to nothing along a cosine. Raises ValueError for bad arguments.
     """
-    if restart:
+    if not network.fitted:
         network.start_from(data.x, data.energy)
     x = data.x.to(network.adjacency)
 

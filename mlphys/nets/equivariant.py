@@ -23,6 +23,7 @@ class EquivariantEnergy(nn.Module):
     """
 
     adjacency: torch.Tensor
+    unit: torch.Tensor
 
     def __init__(self, lattice: Lattice, shells: int | None = None, dtype: torch.dtype = torch.float32):
         super().__init__()
@@ -36,12 +37,18 @@ class EquivariantEnergy(nn.Module):
             first, second = lattice.shell(k).T
             adjacency[k, first, second] = adjacency[k, second, first] = 1
         self.register_buffer("adjacency", torch.from_numpy(adjacency).to(dtype), persistent=False)
+        # What the weights of order one are multiplied by, found by `start_from`.
+        self.register_buffer("unit", torch.ones(1, dtype=dtype))
         self.couplings = nn.Parameter(torch.zeros(self.shells, dtype=dtype))
         self.offset = nn.Parameter(torch.zeros(1, dtype=dtype))
 
     @property
     def n_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def fitted(self) -> bool:
+        return float(self.unit) != 1.0
 
     def vectors(self, s: torch.Tensor) -> list[torch.Tensor]:
         """What the spins `(batch, n_sites, 3)` are turned into, layer by layer, the spins themselves first."""
@@ -60,11 +67,11 @@ class EquivariantEnergy(nn.Module):
         s = torch.as_tensor(x).to(self.adjacency)
         last = self.vectors(s)[-1]
         aligned = (last * (self.kernels(self.couplings[None], 1)[0] @ last)).sum((1, 2))
-        return self.offset.double() + (self.correction(s) - aligned / 2).double()
+        return self.offset.double() + (self.unit * (self.correction(s) - aligned / 2)).double()
 
     def correlations(self, x) -> torch.Tensor:
         """Σ_pairs S · S' of the last vectors, by shell, `(batch, shells)`: the energy is linear in them."""
-        last = self.features(x)[-1]
+        last = self.vectors(torch.as_tensor(x).to(self.adjacency))[-1]
         return (last @ last.mT).flatten(1) @ self.adjacency[1:].flatten(1).T / 2
 
     def kernels(self, weights: torch.Tensor, first: int = 0) -> torch.Tensor:
@@ -73,12 +80,14 @@ class EquivariantEnergy(nn.Module):
 
     @torch.no_grad()
     def start_from(self, x, energy) -> None:
-        """Set J_k and E0 by least squares, all else as it is, to the energies `(batch,)` of spins `x`."""
-        target = torch.as_tensor(energy).double() - torch.as_tensor(self.correction(torch.as_tensor(x).to(self.adjacency)))
-        known = torch.cat([torch.ones(len(target), 1, device=target.device), -self.correlations(x)], 1).double()
-        offset, *couplings = torch.linalg.lstsq(known, target[:, None], driver="gelsd").solution[:, 0]
-        self.offset.fill_(offset)
-        self.couplings.copy_(torch.stack(couplings))
+        """Fit J_k, E0 and the scale of what is learnt beside them to energies `(batch,)` of spins `x`, by least squares."""
+        target = torch.as_tensor(energy).double()[:, None]
+        known = torch.cat([torch.ones_like(target), -self.correlations(x).double()], 1)
+        found = torch.linalg.lstsq(known, target, driver="gelsd").solution
+        # What is left over, as if each site had its part in it.
+        self.unit.fill_((target - known @ found).std().clamp(min=1e-12) / math.sqrt(self.lattice.n_sites))
+        self.offset.copy_(found[0])
+        self.couplings.copy_(found[1:, 0] / self.unit)
 
 
 class LinearEffective(EquivariantEnergy):
