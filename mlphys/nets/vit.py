@@ -106,7 +106,7 @@ class ViT(WaveFunction):
 
         # Tokens are columns (dimension, blocks · batch), so that every map is one product of matrices.
         spins = x.T.to(self.embedding.dtype)[self.sites].flatten(1)
-        attention = self.attention[:, :, self.distance].repeat_interleave(d // self.heads, dim=1)
+        attention = self.attention[:, :, None, self.distance].expand(-1, -1, d // self.heads, -1, -1).flatten(1, 2)
         own, values = noted("embedding", self.embedding.flatten(0, 1) @ spins, spins).split(d)
         tokens = own * seen(0, values)
         for layer in range(len(attention)):
@@ -168,7 +168,7 @@ def _log_cosh(theta: torch.Tensor) -> torch.Tensor:
     if len(theta) == 1:
         return (real + torch.log1p(decay) - math.log(2)).sum(0)
     # Logarithms of products, since that of a complex number is dear, short enough not to underflow.
-    angle = torch.where(theta[0] < 0, -theta[1], theta[1])
-    factors = torch.complex(1 + decay * torch.cos(2 * angle), -decay * torch.sin(2 * angle)) / 2
+    angle, decay = theta[1] * torch.copysign(torch.ones_like(decay), theta[0].detach()), decay / 2
+    factors = torch.complex(0.5 + decay * torch.cos(2 * angle), -decay * torch.sin(2 * angle))
     logarithm = torch.stack([part.prod(0).log() for part in factors.split(64)]).sum(0)
     return torch.complex(real.sum(0), angle.sum(0)) + logarithm
