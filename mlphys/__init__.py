@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "lattices": ["Lattice", "chain", "cubic", "square", "triangular"],
     "hamiltonians.spins": ["Ising"],
+    "hamiltonians.plaquettes": ["PlaquetteIsing"],
     "hamiltonians.glass": ["SpinGlass"],
     "hamiltonians.discrete": ["Clock", "Potts"],
     "hamiltonians.vectors": ["Heisenberg", "XY"],

@@ -86,6 +86,33 @@ def metropolis_sweeps(spins, neighbours, couplings, fields, order, betas, chains
 
 
 @njit(cache=True, nogil=True)
+def plaquette_sweeps(spins, neighbours, corners, coupling, plaquette, order, betas, chains, seed, first_sweep, sweeps):
+    """Metropolis sweeps with products of four spins beside those of two; flipped spins `(chains,)`.
+
+    `corners (n_sites, 4, 3)` are the other three sites of the plaquettes around each site.
+    """
+    flipped = np.zeros(len(spins), np.int64)
+    words = np.empty(BLOCK, np.uint64)
+    for row in range(len(spins)):
+        x, beta = spins[row], betas[row]
+        for sweep in range(first_sweep, first_sweep + sweeps):
+            proposal = 0.5 if proposes_half(sweep) else 1.0
+            for start in range(0, len(order), BLOCK):
+                block = order[start : start + BLOCK]
+                draw(words, seed, block, chains[row], sweep)
+                for k in range(len(block)):
+                    site = block[k]
+                    threes = 0
+                    for others in corners[site]:
+                        threes += x[others[0]] * x[others[1]] * x[others[2]]
+                    field = coupling * _neighbour_sum(x, neighbours, site) + plaquette * threes
+                    if metropolis_flips(words[k], beta, 2.0 * x[site] * field, proposal):
+                        x[site] = -x[site]
+                        flipped[row] += 1
+    return flipped
+
+
+@njit(cache=True, nogil=True)
 def heat_bath_sweeps(spins, neighbours, couplings, fields, order, betas, chains, seed, first_sweep, sweeps):
     """Heat-bath sweeps with a coupling per bond and a field per site; flipped spins `(chains,)`."""
     flipped = np.zeros(len(spins), np.int64)
