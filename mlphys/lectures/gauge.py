@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-import mlphys as mp
 from mlphys.lab import (
     App,
     Choice,
@@ -24,10 +23,8 @@ from mlphys.lab import (
     theme,
 )
 from mlphys.lectures.gauge_exercises import exercises
-from mlphys.lectures.gauge_experiments import charges
 from mlphys.lectures.gauge_live import Race, transformed
 from mlphys.lectures.sizes import choose
-from mlphys.stats import Estimate
 
 __all__ = ["Race", "app", "exercises", "sizes", "transformed"]
 
@@ -82,9 +79,7 @@ def app(size: str | None = None) -> App:
             views[name].show(picture, scale="wheel")
 
     def plot(race: Race) -> None:
-        q, exact = charges(race.side**2, race.beta)
-        common = exact > 1e-4
-        q, exact = q[common], exact[common]
+        q, exact = race.charges, race.probabilities
         past = np.array(race.past).reshape(-1, len(WORDS))
         time, bars, lines = np.arange(len(past)) + race.count - len(past), [], []
         for colour, name in enumerate(WORDS):
@@ -149,7 +144,7 @@ def app(size: str | None = None) -> App:
 
 
 def _woven(run: Simulation) -> np.ndarray:
-    """Sites, links to the right and down, and plaquettes of (rows, columns) where they lie, (2 rows, 2 columns); sites are 0."""
+    """Sites (as 0), links to the right and down, and plaquettes where they lie, (2 rows, 2 columns)."""
     rows, columns = run.shape[:2]
     woven = np.zeros((2 * rows, 2 * columns))
     woven[::2, 1::2], woven[1::2, ::2] = run.x[..., 0], run.x[..., 1]

@@ -9,6 +9,7 @@ import numpy as np
 
 import mlphys as mp
 from mlphys.lab import Simulation
+from mlphys.lectures.gauge_experiments import charges
 from mlphys.random import generator
 from mlphys.threads import one_torch_thread
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def around(links: np.ndarray) -> np.ndarray:
-    """Angles of the plaquettes (rows, columns) in [−π, π), of links (rows, columns, 2), in numpy: a picture has little time."""
+    """Angles of the plaquettes (rows, columns) in [−π, π), of links (rows, columns, 2)."""
     along, across = links[..., 0], links[..., 1]
     angles = along + np.roll(across, -1, 1) - np.roll(along, -1, 0) - across
     return (angles + np.pi) % (2 * np.pi) - np.pi
@@ -85,7 +86,8 @@ class Pupil:
 class Race:
     """The same gauge field twice, moved by HMC and by a flow with accept/reject, from the same random links.
 
-    One frame is one trajectory of the one and one proposal of the other. `past` holds the newest charges of both.
+    One frame is one trajectory of the one and one proposal of the other. `past` holds the newest charges of both,
+    `exact`, `charges` and `probabilities` what they ought to be.
     """
 
     # A flow works on batches; small ones, since a frame waits for them.
@@ -94,7 +96,8 @@ class Race:
     def __init__(self, beta: float, side: int, seed: int):
         self.beta, self.side = beta, side
         self.model = mp.U1Gauge(mp.square(side), beta)
-        self.exact = mp.exact.u1_torus(side**2, beta)
+        self.exact, (q, p) = mp.exact.u1_torus(side**2, beta), charges(side**2, beta)
+        self.charges, self.probabilities = q[p > 1e-4], p[p > 1e-4]
         self.pupil = Pupil(self.model)
         learnt = mp.IndependenceMH(self.pupil, self.model)
         learnt.BATCH = self.AHEAD
