@@ -48,7 +48,13 @@ class EquivariantEnergy(nn.Module):
 
     @property
     def fitted(self) -> bool:
+        """Whether `start_from` has been called."""
         return float(self.unit) != 1.0
+
+    @property
+    def exchange(self) -> torch.Tensor:
+        """J_k `(shells,)`, in the units of the energy."""
+        return (self.unit * self.couplings).detach()
 
     def vectors(self, s: torch.Tensor) -> list[torch.Tensor]:
         """What the spins `(batch, n_sites, 3)` are turned into, layer by layer, the spins themselves first."""
@@ -66,7 +72,7 @@ class EquivariantEnergy(nn.Module):
         """The energy `(batch,)` of spins `(batch, n_sites, 3)`, in the units of the Hamiltonian it was fitted to."""
         s = torch.as_tensor(x).to(self.adjacency)
         last = self.vectors(s)[-1]
-        aligned = (last * (self.kernels(self.couplings[None], 1)[0] @ last)).sum((1, 2))
+        aligned = (last * (self.kernels(self.couplings[None], 1)[0] @ last)).sum((1, 2))  # every pair twice
         return self.offset.double() + (self.unit * (self.correction(s) - aligned / 2)).double()
 
     def correlations(self, x) -> torch.Tensor:
@@ -100,7 +106,7 @@ class LinearEffective(EquivariantEnergy):
     >>> model, heisenberg = LinearEffective(mp.square(6), shells=2), mp.Heisenberg(mp.square(6), coupling=0.5)
     >>> x = heisenberg.random(50, seed=1)
     >>> model.start_from(x, heisenberg.energy(x))
-    >>> print(f"{model.couplings[0]:.3f}")
+    >>> print(f"{model.exchange[0]:.3f}")
     0.500
     """
 
