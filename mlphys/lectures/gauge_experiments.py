@@ -1,11 +1,12 @@
 """What lecture 08 measures: how the topological charge freezes, what a flow is worth, what networks see in links."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mlphys as mp
+from mlphys.random import generator
 from mlphys.stats import ChainTooShort, Estimate
 
 if TYPE_CHECKING:
@@ -55,6 +56,41 @@ def freezing(betas: Iterable[float], side: int, samples: int, chains: int = 16, 
             found, trusted = attempt(chain, name)
             row |= {name: found.tau, f"{name}_error": found.tau_error, f"{name}_trusted": trusted}
         rows.append(row)
+    return _table(rows)
+
+
+def best_gaussian(action: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+    """Mean ≥ 0 and width of the Gaussian q with the lowest ⟨log q + S⟩, for one variable within (−1.5, 1.5)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    candidates = [(mean, width) for mean in np.linspace(0, 1.5, 61) for width in np.geomspace(0.05, 2, 80)]
+    return min(candidates, key=lambda c: weights @ action(c[0] + c[1] * nodes) - np.log(c[1]))
+
+
+def gaussian_weights(action: Callable, mean: float, width: float, n: int, seed: int = 1) -> np.ndarray:
+    """log w = −S − log q of n samples of a Gaussian."""
+    noise = generator(seed, "gaussian").normal(size=n)
+    return -action(mean + width * noise) + noise**2 / 2 + np.log(width * np.sqrt(2 * np.pi))
+
+
+def yardstick(runs: Mapping[str, tuple[mp.Chain, float]]) -> "DataFrame":
+    """Effective samples per second of the slowest observable of each run, by name (chain, seconds of its training).
+
+    The first is what the others have to beat: `break_even` is the number of effective samples from which on one is sooner
+    ready than the first, training included; infinite if it makes fewer of them a second. A chain that is too short gets its
+    bound and no error.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, (chain, training) in runs.items():
+        each = {observable: attempt(chain, observable) for observable in chain.samples}
+        slowest = max(each, key=lambda observable: each[observable][0].tau)
+        found, trusted = each[slowest]
+        rate = found.ess / chain.seconds
+        row = {"sampler": name, "slowest": slowest, "tau": found.tau, "tau_error": found.tau_error if trusted else np.nan}
+        row |= {"acceptance": float(np.mean(chain.acceptance)), "ess_per_second": rate}
+        row |= {"rate_error": rate * found.tau_error / found.tau if trusted else np.nan, "training": training}
+        gain = 1 / rows[0]["ess_per_second"] - 1 / rate if rows else np.nan
+        rows.append(row | {"break_even": training / gain if gain > 0 else np.nan if not rows else np.inf})
     return _table(rows)
 
 
