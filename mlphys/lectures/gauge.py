@@ -31,14 +31,25 @@ __all__ = ["Race", "app", "exercises", "sizes", "transformed"]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much the notebook of this lecture computes."""
+    """How much the notebook of this lecture computes.
+
+    `live_*` belong to the training in the app, `freezing_*` to the autocorrelation times of HMC, `samples` to every chain
+    that is compared with exact values.
+    """
 
     live_steps: int
     live_batch: int
     live_rate: float
+    freezing_samples: int
+    freezing_chains: int
+    samples: int
 
 
-_SIZES = {"ci": Sizes(100, 64, 0.01), "lecture": Sizes(5000, 256, 0.01), "full": Sizes(20000, 1024, 0.01)}
+_SIZES = {
+    "ci": Sizes(100, 64, 0.01, 300, 8, 600),
+    "lecture": Sizes(5000, 256, 0.01, 1500, 16, 2000),
+    "full": Sizes(20000, 1024, 0.01, 20000, 64, 20000),
+}
 
 
 def sizes(name: str | None = None) -> Sizes:
@@ -49,6 +60,7 @@ def sizes(name: str | None = None) -> Sizes:
 QUANTITIES = {"plaquette": "⟨cos P⟩", "charge2": "⟨Q²⟩", "acceptance": "acceptance"}
 WORDS = {"HMC": "HMC", "flow": "flow, accepted or not"}
 SHOWN = ("plaquettes", "links and plaquettes")
+HEIGHT = 280
 
 
 def app(size: str | None = None) -> App:
@@ -60,11 +72,11 @@ def app(size: str | None = None) -> App:
         shown=Choice(list(SHOWN), label="picture"),
         gauge=Switch(False, label="a random gauge transformation every frame"),
     )
-    views = {name: LatticeView(rows=8, label=words, caption=words, size=250) for name, words in WORDS.items()}
+    views = {name: LatticeView(rows=8, label=words, caption=words, size=210) for name, words in WORDS.items()}
     labels = {f"{name}_{key}": f"{text}, {name}" for key, text in QUANTITIES.items() for name in WORDS}
     readouts = Readouts("frames", "training", *labels, labels=labels)
-    history = Plot(x="time (frames)", y="topological charge Q", label="history of the topological charge")
-    histogram = Plot(x="topological charge Q", y="probability", label="distribution of the topological charge")
+    history = Plot(x="time (frames)", y="charge Q", label="history of the topological charge", height=HEIGHT)
+    histogram = Plot(x="charge Q", y="probability", label="distribution of the topological charge", height=HEIGHT)
 
     def make(seed: int) -> Race:
         race = Race(knobs.beta, int(knobs.side), seed)
@@ -120,7 +132,8 @@ def app(size: str | None = None) -> App:
         return {}
 
     learnt = SimpleNamespace(kish=0.0)
-    training = TrainingPlayer(begin, show, y="divergence of the flow from exp(−S)/Z", label="the training")
+    training = TrainingPlayer(begin, show, y="divergence KL(q‖p)", label="the training")
+    training.plot.height = HEIGHT
     player = SimulationPlayer(
         make,
         knobs,
