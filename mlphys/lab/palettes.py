@@ -1,4 +1,4 @@
-"""Palettes for continuous data: a colour wheel for angles and a diverging scale for signed numbers, 256 colours each.
+"""Palettes for continuous data: a colour wheel for angles, a sphere for directions, a diverging scale for signed numbers.
 
 Both are curves in OKLab, where equal distances look equally different, walked at constant speed. The wheel is a tilted
 ellipse through lightness as well as hue, so that directions an eighth of a turn or more apart stay apart for dichromats.
@@ -56,3 +56,33 @@ def diverging() -> tuple[str, ...]:
     blue, white, brown = np.array([[0.36, -0.03, -0.12], [0.965, 0.0, 0.002], [0.42, 0.1, 0.085]])
     at = (np.arange(128) + 0.5) / 128
     return _hexadecimal(np.concatenate([_walk(np.stack([blue, white]), at), _walk(np.stack([white, brown]), at)]))
+
+
+_BANDS, _TURNS = 7, 36
+
+
+@functools.cache
+def sphere() -> tuple[str, ...]:
+    """Colours of directions in space, as `on_sphere` numbers them: lightness says up or down, hue the direction around.
+
+    A sphere in OKLab as well, so that neighbouring directions look alike and opposite ones do not.
+
+    >>> len(sphere())
+    252
+    """
+    height = ((2 * np.arange(_BANDS) + 1) / _BANDS - 1)[:, None]
+    angle, flat = 2 * np.pi * (np.arange(_TURNS) + 0.5) / _TURNS, 0.13 * np.sqrt(1 - height**2)
+    points = np.broadcast_arrays(0.63 + 0.33 * height, flat * np.cos(angle), flat * np.sin(angle))
+    return _hexadecimal(np.stack(points, -1).reshape(-1, 3))
+
+
+def on_sphere(vectors: np.ndarray) -> np.ndarray:
+    """Indices of `sphere()` (…), uint8, of unit vectors (…, 3).
+
+    >>> on_sphere(np.array([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]])).tolist()
+    [0, 216]
+    """
+    x, y, z = np.moveaxis(np.asarray(vectors, float), -1, 0)
+    band = np.clip((z + 1) / 2 * _BANDS, 0, _BANDS - 1).astype(int)
+    turn = (np.arctan2(y, x) / (2 * np.pi) * _TURNS).round(9)
+    return (_TURNS * band + np.floor(turn).astype(int) % _TURNS).astype(np.uint8)
