@@ -1,5 +1,6 @@
 """Normalising flows: simple noise, carried to the field's distribution by maps whose change of volume is known."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Flow(Layer):
     Albergo, Kanwar, Shanahan 2019 (10.1103/PhysRevD.100.034515).
 
     >>> import mlphys as mp
-    >>> flow = mp.flows.FieldFlow(mp.square(4), layers=2)
+    >>> flow = mp.flows.FieldFlow(mp.Phi4(mp.square(4), mass2=1.0, coupling=0.5), layers=2)
     >>> x, log_q = flow.sample(3, seed=1)
     >>> x.shape, bool((flow.log_prob(x) - log_q).abs().max() < 1e-4)
     (torch.Size([3, 16]), True)
@@ -99,25 +100,29 @@ class Step(train.Step):
 
 
 def fit(
-    flow: Flow, hamiltonian: Hamiltonian, steps: int, batch: int = 512, rate: checks.Schedule = 1e-3, seed: int = 0,
+    flow: Flow, hamiltonian: Hamiltonian, steps: int, batch: int = 256, rate: checks.Schedule = 0.05, seed: int = 0,
     path: bool = True,
 ) -> Iterator[Step]:
     """Minimise the Kullback–Leibler divergence of exp(−S)/Z from the flow, on its own samples; yields a `Step` after each.
 
-    `rate` is a learning rate of Adam, a number or a function of the step. With `path`, the gradient is the path gradient: it
-    leaves out a term of zero mean, so that it vanishes sample by sample once the flow is exact, for one inversion more a
-    step. `kish` is blind to what the flow never proposes. Raises ValueError for bad arguments and for models whose β is not
+    `rate` is the highest learning rate of Adam, reached in a twentieth of the steps, from where it falls to zero; or a
+    function of the step. With `path`, the gradient is the path gradient: it leaves out a term of zero mean, so that it
+    vanishes sample by sample once the flow is exact, for one inversion more a step. `kish` is blind to what the flow never
+    proposes. Raises ValueError for bad arguments and for models whose β is not
     absorbed in the action, and what `mlphys.train.fit` raises. Sources: Roeder, Wu, Duvenaud 2017 (arXiv:1703.09194); Vaitl,
     Nicoli, Nakajima, Kessel 2022 (arXiv:2207.08219).
 
     >>> import mlphys as mp
-    >>> lattice = mp.square(4)
-    >>> flow = mp.flows.FieldFlow(lattice, layers=2)
-    >>> for step in fit(flow, mp.Phi4(lattice, mass2=1.0, coupling=0.5), steps=50, batch=64, rate=0.01):
+    >>> field = mp.Phi4(mp.square(4), mass2=1.0, coupling=0.5)
+    >>> flow = mp.flows.FieldFlow(field, layers=2)
+    >>> for step in fit(flow, field, steps=40, batch=64):
     ...     pass
-    >>> step.kish > 0.5
+    >>> step.kish > 0.9
     True
     """
+    steps, rates = checks.whole("steps", steps, 1), checks.schedule("rate", rate)
+    if not callable(rate):
+        rates = _annealed(rate, steps)
     checks.whole("batch", batch, 2)
     if hamiltonian.temperature != 1:
         raise ValueError(f"hamiltonian={hamiltonian!r} is not allowed: a flow learns an action, which has β absorbed")
@@ -137,8 +142,12 @@ def fit(
         along = (force * x).sum() / batch
         return along - along.detach() - log_weights.mean()
 
-    training = train.fit(flow, loss, lambda generator: flow.prior.sample(batch, generator), steps, seed, rate)
+    training = train.fit(flow, loss, lambda generator: flow.prior.sample(batch, generator), steps, seed, rates)
     return _weighed(training, lambda: stats.kish_ess(log_weights.cpu()) / batch)
+
+
+def _annealed(rate: float, steps: int):
+    return lambda step: rate * min(1.0, 20 * step / steps) * math.cos(math.pi / 2 * (step - 1) / steps) ** 2
 
 
 def _weighed(training, kish) -> Iterator[Step]:
@@ -183,7 +192,7 @@ def importance(flow, hamiltonian: Hamiltonian, n: int, seed: int = 0) -> Importa
 
     >>> import mlphys as mp
     >>> free = mp.Phi4(mp.chain(8), mass2=1.0, coupling=0.0)
-    >>> weighed = importance(mp.flows.Flow(mp.flows.FreeField(free), []), free, n=1000, seed=1)
+    >>> weighed = importance(mp.flows.Flow(mp.flows.FreeField(free, torch.float64), []), free, n=1000, seed=1)
     >>> abs(weighed.log_partition.mean - mp.exact.free_field(free).log_partition) < 1e-9
     True
     """
