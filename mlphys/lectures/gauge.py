@@ -34,21 +34,27 @@ class Sizes:
     """How much the notebook of this lecture computes.
 
     `live_*` belong to the training in the app, `freezing_*` to the autocorrelation times of HMC, `samples` to every chain
-    that is compared with exact values.
+    of links that is compared with exact values, `field_*` to the flow of the φ⁴ field (of `field_layers` layers), `steps`
+    and `batch` to those of the links.
     """
 
     live_steps: int
     live_batch: int
-    live_rate: float
     freezing_samples: int
     freezing_chains: int
     samples: int
+    field_layers: int
+    field_steps: int
+    field_batch: int
+    field_samples: int
+    steps: int
+    batch: int
 
 
 _SIZES = {
-    "ci": Sizes(100, 64, 0.01, 300, 8, 600),
-    "lecture": Sizes(5000, 256, 0.01, 1500, 16, 2000),
-    "full": Sizes(20000, 1024, 0.01, 20000, 64, 20000),
+    "ci": Sizes(100, 64, 300, 8, 600, 4, 60, 64, 200, 60, 64),
+    "lecture": Sizes(1000, 128, 1500, 16, 2000, 4, 250, 128, 500, 250, 128),
+    "full": Sizes(5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512),
 }
 
 
@@ -120,7 +126,7 @@ def app(size: str | None = None) -> App:
     def begin() -> Iterator[SimpleNamespace]:
         race = player.simulation
         readouts.update(training="begins …")
-        for step in race.pupil.learn(chosen.live_steps, chosen.live_batch, chosen.live_rate):
+        for step in race.pupil.learn(chosen.live_steps, chosen.live_batch):
             learnt.kish = step.kish
             # The free energy is known: what is left of the loss is the divergence from it.
             yield SimpleNamespace(loss=step.loss + race.log_partition)

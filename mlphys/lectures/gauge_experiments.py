@@ -1,5 +1,6 @@
 """What lecture 08 measures: how the topological charge freezes, what a flow is worth, what networks see in links."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +9,13 @@ import numpy as np
 import mlphys as mp
 from mlphys.random import generator
 from mlphys.stats import ChainTooShort, Estimate
+from mlphys.threads import one_torch_thread
 
+# flows and nets import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from mlphys.flows import Flow
 
 
 def charges(n_sites: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +62,52 @@ def freezing(betas: Iterable[float], side: int, samples: int, chains: int = 16, 
             row |= {name: found.tau, f"{name}_error": found.tau_error, f"{name}_trusted": trusted}
         rows.append(row)
     return _table(rows)
+
+
+def falling(step: int) -> float:
+    """A learning rate that falls like 1/step after the first hundred or so."""
+    return 0.02 / (1 + step / 150)
+
+
+def train(
+    flow: "Flow", model: Any, steps: int, batch: int, seed: int = 1, progress: Callable = lambda: None
+) -> tuple["DataFrame", float]:
+    """Train a flow: its history, with columns step, loss, kish, and the seconds that took."""
+    from mlphys import flows
+
+    rows, began = [], time.perf_counter()
+    with one_torch_thread():
+        for step in flows.fit(flow, model, steps, batch, falling, seed):
+            rows.append(vars(step))
+            progress()
+    return _table(rows), time.perf_counter() - began
+
+
+def flux(x: Any, lattice: mp.Lattice, rows: int, columns: int) -> np.ndarray:
+    """Flux, in [−π, π), through the blocks of rows × columns plaquettes that tile the lattice, of links x: a flat array."""
+    angles = mp.U1Gauge(lattice, 1.0).plaquettes(x).numpy()
+    height, width = lattice.shape
+    blocks = angles.reshape(-1, height // rows, rows, width // columns, columns).sum((2, 4))
+    return (blocks.ravel() + np.pi) % (2 * np.pi) - np.pi
+
+
+def flux_density(angles: np.ndarray, block: int, n_sites: int, beta: float) -> np.ndarray:
+    """The exact density of the flux through `block` of n_sites plaquettes of a torus, at `angles`.
+
+    Whatever flows through the block comes back through the rest: a product of two densities, each a Fourier series with
+    powers of the coefficients of one plaquette.
+
+    >>> angles = np.linspace(-np.pi, np.pi, 201)
+    >>> density = flux_density(angles, 1, 64, 2.0)
+    >>> total, mean = (np.sum(density[1:] * f[1:]) * np.pi / 100 for f in (angles**0, np.cos(angles)))
+    >>> print(f"{total:.6f} {mean:.6f}")
+    1.000000 0.697775
+    """
+    nodes, waves = np.linspace(-np.pi, np.pi, 600, endpoint=False), np.arange(100)
+    one = np.cos(waves[:, None] * nodes) @ np.exp(beta * (np.cos(nodes) - 1))
+    copies = np.where(waves, 2, 1)[:, None] * np.cos(waves[:, None] * angles)
+    inside, outside = (((one / one[0]) ** n) @ copies for n in (block, n_sites - block))
+    return inside * outside / (2 * np.pi * (np.where(waves, 2, 1) @ (one / one[0]) ** n_sites))
 
 
 def best_gaussian(action: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:

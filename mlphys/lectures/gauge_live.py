@@ -9,7 +9,7 @@ import numpy as np
 
 import mlphys as mp
 from mlphys.lab import Simulation
-from mlphys.lectures.gauge_experiments import charges
+from mlphys.lectures.gauge_experiments import charges, falling
 from mlphys.random import generator
 from mlphys.threads import one_torch_thread
 
@@ -54,14 +54,14 @@ class Pupil:
     def _make(self) -> "Flow":
         from mlphys import flows
 
-        return flows.GaugeFlow(self.model.lattice, seed=self.seed)
+        return flows.GaugeFlow(self.model, seed=self.seed)
 
-    def learn(self, steps: int, batch: int, rate: float) -> "Iterator[Step]":
+    def learn(self, steps: int, batch: int) -> "Iterator[Step]":
         """Train: yields the steps."""
         from mlphys import flows
 
         self._flow = self._flow or self._make()
-        yield from flows.fit(self._flow, self.model, steps, batch, rate, self.seed)
+        yield from flows.fit(self._flow, self.model, steps, batch, falling, self.seed)
 
     def show(self) -> None:
         """From now on, propose with what has been learnt so far."""
