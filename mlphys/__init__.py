@@ -38,12 +38,14 @@ __all__ = [*_HOME_OF, *_MODULES]
 
 
 def _load(module: str):
-    # Hardly anything dies in an import: looking for garbage among the many objects of torch takes a fifth of its time.
+    # Hardly anything dies in an import. Looking for garbage among the many objects of torch would take a fifth of its time,
+    # and be repeated as often as the numbers of objects grow: what an import brings stays, and is no longer looked at.
     collecting = gc.isenabled()
     gc.disable()
     try:
         return import_module(f"mlphys.{module}")
     finally:
+        gc.freeze()
         if collecting:
             gc.enable()
 
