@@ -72,7 +72,7 @@ def sphere() -> tuple[str, ...]:
     """
     height = ((2 * np.arange(_BANDS) + 1) / _BANDS - 1)[:, None]
     angle, flat = 2 * np.pi * (np.arange(_TURNS) + 0.5) / _TURNS, 0.13 * np.sqrt(1 - height**2)
-    points = np.broadcast_arrays(0.63 + 0.33 * height, flat * np.cos(angle), flat * np.sin(angle))
+    points = np.broadcast_arrays(0.66 + 0.3 * height, flat * np.cos(angle), flat * np.sin(angle))
     return _hexadecimal(np.stack(points, -1).reshape(-1, 3))
 
 

@@ -26,26 +26,46 @@ from mlphys.lectures.phases import with_errors
 from mlphys.lectures.selflearning_exercises import exercises
 from mlphys.lectures.selflearning_live import NETWORKS, SIDE, STAGGER, Student, Walk, model, start, turned
 from mlphys.lectures.sizes import choose
+from mlphys.lectures.wavefunctions import LOG
 from mlphys.stats import Estimate
 
 if TYPE_CHECKING:
     from mlphys.train import Step
 
-__all__ = ["NETWORKS", "Student", "Walk", "app", "exercises", "model", "sizes", "with_errors"]
+__all__ = ["LOG", "NETWORKS", "Student", "Walk", "app", "exercises", "model", "sizes", "with_errors"]
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `lesson_*` belong to the training in the app: configurations and steps.
+    `samples` configurations are learnt from, `held_out` ones judge; `steps` belong to each training, `channels` and
+    `family_steps` to the networks of the power law; `ring` to three spins, `proposals` to each acceptance; `local`, `hybrid`
+    and `learnt` are samples of each chain in the comparison, by sampler; `ising_*` belong to the plaquette term, `lesson_*`
+    to the training in the app.
     """
 
+    samples: int
+    held_out: int
+    steps: int
+    channels: tuple[int, ...]
+    family_steps: int
+    ring: int
+    proposals: int
+    local: int
+    hybrid: int
+    learnt: int
+    ising_side: int
+    ising_samples: int
     lesson_samples: int
     lesson_steps: int
 
 
-_SIZES = {"ci": Sizes(300, 60), "lecture": Sizes(1500, 1500), "full": Sizes(6000, 10000)}
+_SIZES = {
+    "ci": Sizes(300, 200, 40, (1, 2, 4), 30, 200, 64, 6, 10, 20, 8, 200, 300, 60),
+    "lecture": Sizes(1200, 600, 1200, (1, 2, 4, 8), 500, 1500, 320, 40, 60, 100, 24, 1000, 1200, 1200),
+    "full": Sizes(6000, 2000, 10000, (1, 2, 4, 8, 16), 10000, 20000, 3200, 1000, 1000, 2000, 64, 5000, 6000, 10000),
+}
 
 
 def sizes(name: str | None = None) -> Sizes:
@@ -70,6 +90,11 @@ READOUTS = {
     "turning": "turning changes E by",
     "turning_exact": "turning changes Ω by",
 }
+
+
+def _power(change: float) -> str:
+    """A change, by which power of ten; nothing smaller than rounding."""
+    return "0" if abs(change) < 1e-6 else minus(f"{change:.1e}")
 
 
 def app(size: str | None = None) -> App:
@@ -134,7 +159,7 @@ def app(size: str | None = None) -> App:
         sigma = walk.student.sigma
         if sigma:
             values |= {"sigma": sigma, "predicted": math.erfc(sigma.mean / 2)}
-            values["turning"], values["turning_exact"] = (minus(f"{change:.1e}") for change in walk.turning(knobs.angle))
+            values["turning"], values["turning_exact"] = (_power(change) for change in walk.turning(knobs.angle))
             if isinstance(values["acceptance"], Estimate):
                 visited[knobs.network] = sigma, values["acceptance"]
         readouts.update(**values)

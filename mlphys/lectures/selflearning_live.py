@@ -59,15 +59,21 @@ NETWORKS: "dict[str, Callable[[], EquivariantEnergy]]" = {
 
 
 @cache
-def data(samples: int, first: int = 256) -> "Data":
-    """Configurations of exact chains: `first` by HMC, and with the linear model that they teach, the others."""
+def few() -> "Data":
+    """The first 128 configurations, by exact HMC: not yet at rest, but enough for a first model."""
     from mlphys import selflearning
 
-    target, chains = model(), min(64, first)
-    few = selflearning.gather(mp.HMC(target), first, chains, seed=1, burn_in=20)
+    return selflearning.gather(mp.HMC(model()), 128, chains=32, seed=1, burn_in=4)
+
+
+@cache
+def data(samples: int) -> "Data":
+    """So many configurations of an exact chain whose proposals come from the linear model that the first few teach."""
+    from mlphys import selflearning
+
     linear = NETWORKS["linear, all 9 shells"]()
-    linear.start_from(few.x, few.energy)  # type: ignore[operator]
-    return selflearning.gather(mp.SelfLearning(linear, target, proposal_sweeps=5), samples, chains, seed=2, burn_in=20)
+    linear.start_from(few().x, few().energy)
+    return selflearning.gather(mp.SelfLearning(linear, model(), proposal_sweeps=5), samples, chains=64, seed=2, burn_in=20)
 
 
 class Student:
