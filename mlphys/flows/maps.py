@@ -44,14 +44,14 @@ class Sinh:
     def __call__(self, x, odd, even, inverse):
         (shift, skew), (before, tail, after) = odd.unbind(-1), even.unbind(-1)
         if inverse:
-            v = torch.asinh((x - shift) * torch.exp(-after))
-            u = (v - skew) * torch.exp(-tail)
-            y = torch.sinh(u) * torch.exp(-before)
+            s = (x - shift) * torch.exp(-after)
+            a = torch.sinh((torch.asinh(s) - skew) * torch.exp(-tail))
+            y = a * torch.exp(-before)
         else:
-            u = torch.asinh(x * torch.exp(before))
-            v = u * torch.exp(tail) + skew
-            y = torch.sinh(v) * torch.exp(after) + shift
-        log_slope = before + tail + after + torch.log(torch.cosh(v) / torch.cosh(u))
+            a = x * torch.exp(before)
+            s = torch.sinh(torch.asinh(a) * torch.exp(tail) + skew)
+            y = s * torch.exp(after) + shift
+        log_slope = before + tail + after + (torch.log1p(s * s) - torch.log1p(a * a)) / 2
         return y, -log_slope if inverse else log_slope
 
 
