@@ -57,7 +57,7 @@ def _data(sampler: Sampler, chain: Chain) -> Data:
 
 
 def fit(
-    network: EquivariantEnergy, data: Data, steps: int, seed: int = 0, batch: int = 64, rate: float = 1e-2
+    network: EquivariantEnergy, data: Data, steps: int, seed: int = 0, batch: int = 64, rate: float = 5e-3
 ) -> Iterator[Step]:
     """Fit the energy of `network` to exact ones, in place; yields a `Step` after each update.
 

@@ -133,5 +133,7 @@ def test_errors_name_the_argument():
         EquivariantTransformer(mp.square(6), layers=0)
     with pytest.raises(ValueError, match="rounds=0"):
         MessagePassing(mp.square(6), rounds=0)
+    with pytest.raises(ValueError, match="hidden=4"):
+        MessagePassing(mp.square(6), channels=8, hidden=4)
     with pytest.raises(ValueError, match="dtype"):
         LinearEffective(mp.square(6), dtype=torch.float16)
