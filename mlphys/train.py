@@ -42,11 +42,9 @@ def fit(
     (500, True)
     """
     steps, seed = checks.whole("steps", steps, 1), checks.seed(seed)
-    rates = checks.schedule("rate", rate)
+    rates: Callable[[int], float] | None = checks.schedule("rate", rate) if optimiser is None else None
     if optimiser is None:
-        optimiser = torch.optim.Adam(model.parameters(), lr=rates(1), fused=True)
-    else:
-        rates = None
+        optimiser = torch.optim.Adam(model.parameters(), fused=True)
     return _updates(model, loss, batches, steps, torch_generator(seed, "batches"), optimiser, rates)
 
 

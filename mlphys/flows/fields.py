@@ -28,6 +28,8 @@ class FreeField(Prior):
     (0.16, 0.16)
     """
 
+    size: torch.Tensor
+
     def __init__(self, hamiltonian: Phi4, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.shape = hamiltonian.lattice.shape
@@ -52,7 +54,7 @@ def nearest_free(hamiltonian: Phi4) -> np.ndarray:
         return spectrum
     # ⟨φ²⟩ = mean 1/2(s_k + shift), and 6 λ ⟨φ²⟩ is the shift that the quartic term makes: bisection.
     low = max(0.0, -spectrum.min())
-    high = low + 3 * coupling / max(low, 1.0) + math.sqrt(3 * coupling)
+    high = low + math.sqrt(3 * coupling)
     for _ in range(60):
         shift = (low + high) / 2
         low, high = (shift, high) if 3 * coupling * np.mean(1 / (spectrum + shift)) > shift else (low, shift)
@@ -163,12 +165,11 @@ class FieldFlow(Flow):
         if not isinstance(hamiltonian, Phi4):
             raise ValueError(f"hamiltonian={hamiltonian!r} is not allowed: it must be a Phi4")
         checks.one_of("kind", kind, tuple(MAPS))
-        layers, width, reach = (
-            checks.whole(name, value, 1) for name, value in {"layers": layers, "width": width, "reach": reach}.items()
-        )
+        for name, value in {"layers": layers, "width": width, "reach": reach}.items():
+            checks.whole(name, value, 1)
         lattice, generator = hamiltonian.lattice, torch_generator(seed, "weights")
         prior = FreeField(hamiltonian, dtype)
-        scale, colours = prior.size.square().mean().sqrt().item(), int(lattice.colours.max()) + 1
+        scale, colours = float(prior.size.square().mean().sqrt()), int(lattice.colours.max()) + 1
         couplings = [
             Coupling(lattice, n % colours, MAPS[kind](), width, reach, scale, generator, dtype) for n in range(layers)
         ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,6 +57,8 @@ class Flow(Layer):
 
     # Samples at once: the memory of large networks is bounded, and the same seed gives the same samples.
     BATCH = 4096
+    prior: Prior
+    layers: Any
 
     def __init__(self, prior: Prior, layers: Sequence[nn.Module]):
         super().__init__()

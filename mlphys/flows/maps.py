@@ -76,12 +76,12 @@ class Spline:
     def __call__(self, x, odd, even, inverse):
         shift, scale = odd[..., :1], even[..., :1]
         parts = zip(even[..., 1:].split(self.half, -1), odd[..., 1:].split(self.half, -1), strict=True)
-        numbers = *(_mirrored(a, b) for a, b in parts), self.bound
+        widths, heights, slopes = (_mirrored(a, b) for a, b in parts)
         if inverse:
             y, change = self.affine(x, shift, scale, True)
-            y, log_slope = rational_quadratic(y, *numbers, inverse=True)
+            y, log_slope = rational_quadratic(y, widths, heights, slopes, self.bound, inverse=True)
         else:
-            y, log_slope = rational_quadratic(x, *numbers)
+            y, log_slope = rational_quadratic(x, widths, heights, slopes, self.bound)
             y, change = self.affine(y, shift, scale, False)
         return y, log_slope + change
 
