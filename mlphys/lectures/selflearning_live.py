@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     from mlphys.train import Step
 
 SIDE, TEMPERATURE = 6, 0.05
+STEP = 0.45
+"""A step of molecular dynamics that suits the electrons and every model of them: nothing is tuned while people wait."""
 
 
 def model(side: int = SIDE) -> mp.DoubleExchange:
     """Double exchange at J = t, T = 0.05 t, half filled."""
     return mp.DoubleExchange(mp.square(side), temperature=TEMPERATURE)
+
+
+def hybrid(hamiltonian: Any, steps: int = 10) -> mp.HMC:
+    """Hybrid Monte Carlo of the spins, of the electrons themselves or of a model of them."""
+    return mp.HMC(hamiltonian, step_size=STEP, steps=steps)
+
+
+def learnt(network: Any, trajectories: int, steps: int = 10) -> mp.SelfLearning:
+    """Self-learning Monte Carlo of 6 × 6 sites: so many trajectories of the network's energy make a proposal."""
+    return mp.SelfLearning(network, model(), lambda effective: hybrid(effective, steps), trajectories)
 
 
 def _linear(shells: int | None) -> "Callable[[], EquivariantEnergy]":
@@ -63,7 +75,7 @@ def few() -> "Data":
     """The first 128 configurations, by exact HMC: not yet at rest, but enough for a first model."""
     from mlphys import selflearning
 
-    return selflearning.gather(mp.HMC(model()), 128, chains=32, seed=1, burn_in=4)
+    return selflearning.gather(hybrid(model()), 128, chains=16, seed=1, burn_in=4)
 
 
 @cache
@@ -73,7 +85,7 @@ def data(samples: int) -> "Data":
 
     linear = NETWORKS["linear, all 9 shells"]()
     linear.start_from(few().x, few().energy)
-    return selflearning.gather(mp.SelfLearning(linear, model(), proposal_sweeps=5), samples, chains=64, seed=2, burn_in=20)
+    return selflearning.gather(learnt(linear, trajectories=4), samples, chains=32, seed=2, burn_in=15)
 
 
 class Student:
@@ -160,8 +172,7 @@ class Walk(Simulation):
     def __init__(self, student: Student, trajectories: int, x: np.ndarray, seed: int):
         self.student = student
         self.proposals: deque[tuple[float, float, bool]] = deque(maxlen=self.SHOWN)
-        sampler = mp.SelfLearning(student, model(), lambda effective: mp.HMC(effective, steps=self.STEPS), trajectories)
-        super().__init__(sampler, x, TEMPERATURE, seed, Walk._look)
+        super().__init__(learnt(student, trajectories, self.STEPS), x, TEMPERATURE, seed, Walk._look)
 
     def _look(self) -> tuple[dict[str, float], None]:
         if self.info.acceptance is None:

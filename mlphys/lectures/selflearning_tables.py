@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import mlphys as mp
-from mlphys.lectures.selflearning_live import model
+from mlphys.lectures.selflearning_live import learnt, model
 from mlphys.stats import Estimate, estimate
 
 # nets and selflearning import torch, which takes two seconds: an app that opens does not wait for it.
@@ -88,14 +88,14 @@ def acceptances(
     from mlphys import selflearning
     from mlphys.hamiltonians.effective import Effective
 
-    rows, target = [], model(round(held_out.x.shape[1] ** 0.5))
+    rows = []
     for name, network in networks.items():
-        sampler = mp.SelfLearning(network, target, proposal_sweeps=sweeps)
+        sampler = learnt(network, sweeps)
         state = sampler.init(chains, seed=1, start=held_out.x[-chains:])
-        chain = mp.run(sampler, -(-proposals // chains), state=state, burn_in=20, observe=["staggered_m2"])
+        chain = mp.run(sampler, -(-proposals // chains), state=state, observe=["staggered_m2"])
         found, began = selflearning.sigma(network, held_out), time.process_time()
         for _ in range(5):
-            Effective(network, target).force(state.x)
+            Effective(network, model()).force(state.x)
         force = 1000 * (time.process_time() - began) / 5 / chains
         accepted = chain.acceptance if chain.acceptance is not None else np.zeros(chains)
         row = {"network": name, "parameters": network.n_parameters, "sigma": found.mean, "sigma_error": found.error}
@@ -122,19 +122,17 @@ def power_law(x: Any, y: Any, error: Any) -> tuple[Estimate, float]:
     return Estimate(round(float(slope), 12), math.sqrt(scatter / spread)), math.exp(height)
 
 
-def prices(
-    contenders: Mapping[str, tuple[mp.Sampler, int]], start: "torch.Tensor", burn_in: int = 20, seed: int = 1
-) -> pd.DataFrame:
-    """Of each sampler, run for so many samples from `start`, one chain each: what an independent staggered m² costs.
+def prices(contenders: Mapping[str, tuple[mp.Sampler, int]], start: "torch.Tensor", seed: int = 1) -> pd.DataFrame:
+    """Of each sampler, run for so many samples from typical spins `start`, one chain each: what an independent one costs.
 
-    Columns: staggered ⟨m²⟩ and Ω per site, τ, exact energies and seconds for each independent sample, ESS per second.
+    Columns: staggered ⟨m²⟩ and Ω per site; exact energies and seconds for each independent staggered m², and ESS per second.
     """
     from mlphys import selflearning
 
     rows = []
     for name, (sampler, samples) in contenders.items():
         state = sampler.init(len(start), seed=seed, start=start)
-        chain = mp.run(sampler, samples, state=state, burn_in=burn_in, observe=["staggered_m2", "energy"])
+        chain = mp.run(sampler, samples, state=state, observe=["staggered_m2", "energy"])
         exact, seconds = selflearning.per_independent_sample(chain, sampler, "staggered_m2")
         row: dict[str, Any] = {"sampler": name}
         for observable in ("staggered_m2", "energy"):
