@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,9 +113,11 @@ def app(size: str | None = None) -> App:
     readouts = Readouts(*READOUTS, units={"energy": "t", "turning": "t", "turning_exact": "t"}, labels=READOUTS)
     figure = Plot(x=SHOWN[knobs.plot][0], y=SHOWN[knobs.plot][1], label="energies, or acceptance")
     visited: dict[str, tuple[Estimate, Estimate]] = {}
+    student_of = cache(Student)  # what one has learnt is still there when it is chosen again
+    pupil: Student | None = None
 
     def make(seed: int) -> Walk:
-        return Walk(Student(knobs.network), knobs.trajectories, start(seed), seed)
+        return Walk(student_of(knobs.network), knobs.trajectories, start(seed), seed)
 
     def draw(walk: Walk) -> None:
         spins = turned(walk.x.reshape(-1, 3), knobs.angle)
@@ -154,7 +157,7 @@ def app(size: str | None = None) -> App:
 
     def tell(walk: Walk) -> None:
         values: dict[str, Any] = dict.fromkeys(READOUTS) | {"proposals": walk.samples}
-        for name in ("acceptance", "energy", "staggered_m2"):
+        for name in values.keys() & walk.series.keys():
             values[name] = walk.estimate(name) or walk.mean(name)
         sigma = walk.student.sigma
         if sigma:
@@ -165,14 +168,17 @@ def app(size: str | None = None) -> App:
         readouts.update(**values)
 
     def begin() -> "Iterator[Step]":
-        return player.simulation.student.learn(chosen.lesson_samples, chosen.lesson_steps)
+        nonlocal pupil
+        pupil = student_of(knobs.network)
+        return pupil.learn(chosen.lesson_samples, chosen.lesson_steps)
 
     def learnt() -> dict[str, Any]:
         """The network proposes as it is by now, and what was measured with the one before is dropped."""
         with player.lock:
-            player.simulation.student.show()
+            if pupil is None or player.simulation.student is not pupil:
+                return {}
+            sigma = pupil.show()
             player.simulation.forget()
-            sigma = player.simulation.student.sigma
         return {"σ² on configurations not seen": (sigma.mean**2, 2 * sigma.mean * sigma.error)}
 
     training = TrainingPlayer(begin, learnt, y="variance of (E − Ω)/T", label="the training")

@@ -124,12 +124,13 @@ class Student:
         self._learning = NETWORKS[self.name]()
         yield from selflearning.fit(self._learning, known, steps, seed=1)
 
-    def show(self) -> None:
-        """From now on propose with what has been learnt so far."""
+    def show(self) -> Estimate:
+        """From now on propose with what has been learnt so far; its `sigma`."""
         from mlphys import selflearning
 
         self._network = copy.deepcopy(self._learning)
         self.sigma = selflearning.sigma(self.network, self._held_out)
+        return self.sigma
 
     def vectors(self, x: np.ndarray, which: str) -> np.ndarray:
         """Of spins (n_sites, 3): features of the "last layer", where there are any, else the field −∂E/∂S; unit vectors."""
