@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from mlphys import checks
@@ -39,7 +40,7 @@ class Data:
         return Data(self.x[part], self.energy[part], self.temperature)
 
 
-def gather(sampler: Sampler, samples: int, chains: int = 32, seed: int = 0, **options: Any) -> Data:
+def gather(sampler: Sampler, samples: int, chains: int = 32, seed: int = 0, temperature=None, **options: Any) -> Data:
     """At least `samples` configurations of a run of `sampler`, those of all `chains` in turn; `options` are those of `run`.
 
     >>> import mlphys as mp
@@ -47,13 +48,20 @@ def gather(sampler: Sampler, samples: int, chains: int = 32, seed: int = 0, **op
     >>> data.x.shape, data[:50].energy.shape
     (torch.Size([128, 16]), torch.Size([50]))
     """
-    rounds = -(-checks.whole("samples", samples, 1) // checks.whole("chains", chains, 1))
-    return _data(sampler, run(sampler, rounds, chains=chains, seed=seed, keep=True, observe=["energy"], **options))
+    state = sampler.init(checks.whole("chains", chains, 1), temperature, seed)
+    burn_in = options.pop("burn_in", 100)
+    return _gathered(sampler, checks.whole("samples", samples, 1), state, burn_in=burn_in, **options)[0]
 
 
-def _data(sampler: Sampler, chain: Chain) -> Data:
-    energy = torch.from_numpy(chain["energy"]).flatten() * sampler.hamiltonian.lattice.n_sites
-    return Data(chain.x.flatten(0, 1), energy, 1 / float(chain.state.beta[0]))
+def _gathered(sampler: Sampler, samples: int, state: State, **options: Any) -> tuple[Data, Chain]:
+    def energy(x):
+        """A sampler that weighs with it has it at hand."""
+        if "weighed" in state.cache and np.array_equal(state.cache["weighed"], x.cpu().numpy()):
+            return state.cache["target_energy"]
+        return sampler.hamiltonian.energy(x)
+
+    chain = run(sampler, -(-samples // state.chains), state=state, keep=True, observe={"energy": energy}, **options)
+    return Data(chain.x.flatten(0, 1), torch.from_numpy(chain["energy"]).flatten(), 1 / float(state.beta[0])), chain
 
 
 def fit(
@@ -158,8 +166,7 @@ def rounds(
         sampler = SelfLearning(network, hamiltonian, proposal_sweeps=proposal_sweeps)
         if state is None:
             state = sampler.init(chains, data.temperature, seed, start=data.x[-chains:])
-        chain = run(sampler, -(-samples // chains), state=state, burn_in=20, keep=True, observe=["energy"])
-        fresh = _data(sampler, chain)
+        fresh, chain = _gathered(sampler, samples, state, burn_in=20)
         data = data + fresh
         assert chain.acceptance is not None
         spent = time.perf_counter() - began
