@@ -9,6 +9,7 @@ import numpy as np
 from mlphys import checks
 from mlphys.core import Info, Sampler, State
 from mlphys.hamiltonians.base import Hamiltonian
+from mlphys.hamiltonians.effective import Effective
 from mlphys.random import spawn, torch_generator
 from mlphys.threads import over_chains
 
@@ -61,6 +62,7 @@ class _Molecular(Sampler):
             raise ValueError(f"step_size={step_size!r} is not allowed: it must be one positive number, or None to tune it")
         if target is not None and not (isinstance(target, float | int) and 0 < target < 1):
             raise ValueError(f"target_acceptance={target!r} is not allowed: it must lie between 0 and 1")
+        self.guide: Hamiltonian = hamiltonian
         self.tuned = step_size is None or target is not None
         self.target_acceptance = default if target is None else target
         self.steps, self.integrator = checks.whole("steps", steps, 1), integrator
@@ -73,6 +75,9 @@ class _Molecular(Sampler):
 
     def runs_on(self, device: str) -> bool:
         return True
+
+    def _runs_compiled(self, state: State) -> bool:
+        return self._compiled is not None and state.device == "cpu" and self.guide is self.hamiltonian
 
     def step_sizes(self, state: State) -> np.ndarray:
         """The step size of each chain, `(chains,)`."""
@@ -90,7 +95,7 @@ class _Molecular(Sampler):
         if self.tuned and self._key not in state.cache:
             state.cache |= {self._key: np.full(state.chains, self.step_size), f"{self._key}_tunings": np.zeros(1)}
             state.cache[f"{self._key}_tally"] = np.zeros((2, state.chains))
-        if self._compiled and state.device == "cpu" and "molecular_streams" not in state.cache:
+        if self._runs_compiled(state) and "molecular_streams" not in state.cache:
             from mlphys.kernels.generators import seed_streams
 
             seed = np.uint64(spawn(state.seed, "molecular"))
@@ -99,7 +104,7 @@ class _Molecular(Sampler):
     def step(self, state: State, sweeps: int = 1) -> Info:
         """Advance by `sweeps` trajectories; the two logarithms of the Info are those of the last one."""
         self.adopt(state)
-        if self._compiled and state.device == "cpu":
+        if self._runs_compiled(state):
             results = self._compiled_step(state, sweeps)
         else:
             import torch
@@ -135,7 +140,7 @@ class _Molecular(Sampler):
         length = length * (1 + self.jitter * (2 * lots[0] - 1))
         kicks = self.kicks if self.adjusted else self.kicks[:-1]
         scales = length.reshape(shape), beta.reshape(shape)
-        proposal, final = integrate(self.hamiltonian, x, momenta, *scales, kicks, self.drifts)
+        proposal, final = integrate(self.guide, x, momenta, *scales, kicks, self.drifts)
         log_target = beta * (self.hamiltonian.energy(x) - self.hamiltonian.energy(proposal))
         log_proposal = self._kinetic(momenta) - self._kinetic(final)
         probability = (log_target + log_proposal).clamp(max=0).exp().nan_to_num(0.0)
@@ -185,10 +190,14 @@ class HMC(_Molecular):
     samples cost least at an acceptance of 0.65 for integrators of second order, the target of leapfrog; that of minimum
     norm is 0.8, since its error of second order is so small that it behaves like one of fourth order. Every trajectory draws
     its ε from (1 ± `jitter`) of that one: after a fixed time a mode whose period fits is back where it was, never sampled.
-    Raises ValueError for models without a force, such as Ising and Potts, and for bad arguments.
+
+    `guide` is another model of the same configurations, or a network with `energy(x)`, whose force the trajectories follow
+    instead; two energies of `hamiltonian` a trajectory decide. Any guide leaves the chain exact, a wrong one lowers the
+    acceptance. Raises ValueError for models without a force, such as Ising and Potts, and for bad arguments.
     Source: Duane et al. 1987 (10.1016/0370-2693(87)91197-X); acceptance: Beskos et al. 2013 (10.3150/12-BEJ414); minimum
     norm: Omelyan, Mryglod, Folk 2003 (10.1016/S0010-4655(02)00754-3), Takaishi and de Forcrand 2006
-    (10.1103/PhysRevE.73.036706); jitter: Mackenzie 1989 (10.1016/0370-2693(89)91212-4).
+    (10.1103/PhysRevE.73.036706); jitter: Mackenzie 1989 (10.1016/0370-2693(89)91212-4); guides: Nagai, Okuno, Tanaka,
+    Tomiya 2020 (arXiv:2010.11900).
 
     >>> import mlphys as mp
     >>> field = mp.Phi4.from_kappa(mp.square(8), kappa=0.24, coupling=0.022)
@@ -205,6 +214,7 @@ class HMC(_Molecular):
         integrator: str = "leapfrog",
         target_acceptance: float | None = None,
         jitter: float = 0.5,
+        guide: Any = None,
     ):
         checks.one_of("integrator", integrator, ("leapfrog", "minimum_norm"))
         if not 0 <= jitter < 1:
@@ -212,6 +222,8 @@ class HMC(_Molecular):
         default = 0.65 if integrator == "leapfrog" else 0.8
         super().__init__(hamiltonian, integrator, steps, step_size, target_acceptance, default)
         self.jitter = float(jitter)
+        if guide is not None:
+            self.guide = guide if isinstance(guide, Hamiltonian) else Effective(guide, hamiltonian)
 
 
 class Langevin(_Molecular):
