@@ -38,7 +38,7 @@ class GaussianMixture:
         if covariances.shape not in ((k,), (k, n, n)):
             raise ValueError(f"covariances have shape {tuple(covariances.shape)}: allowed are ({k},) and ({k}, {n}, {n})")
         self.weights, self.means = weights / weights.sum(), means
-        # Along their own axes, the components stay independent at all times.
+        # Along its own axes, the columns of `axes`, a component falls into independent numbers at all times.
         if covariances.ndim == 1:
             self.variances, self.axes = covariances[:, None].expand(k, n), None
         else:
@@ -62,9 +62,12 @@ class GaussianMixture:
         # Legs: batch, component, element.
         t = t[..., None] if t.ndim == 2 else t
         a, s = self.process.mean_factor(t), self.process.deviation(t)
-        offsets = x[:, None, :].double() - a * self.means.to(x.device)
-        if self.axes is not None:
-            offsets = torch.einsum("bki,kij->bkj", offsets, self.axes.to(x.device))
+        if self.axes is None:
+            offsets = x[:, None, :].double() - a * self.means.to(x.device)
+        else:
+            axes = self.axes.to(x.device)
+            centres = torch.einsum("ki,kij->kj", self.means.to(x.device), axes)
+            offsets = (x.double() @ axes.transpose(0, 1).flatten(1)).unflatten(1, centres.shape) - a * centres
         variances = a**2 * self.variances.to(x.device) + s**2
         density = -(offsets**2 / variances + variances.log() + math.log(2 * math.pi)).sum(2) / 2
         return self.weights.to(x.device).log() + density, offsets, variances
@@ -79,10 +82,10 @@ class GaussianMixture:
 
     def __call__(self, x: torch.Tensor, t) -> torch.Tensor:
         log_density, offsets, variances = self._components(x, t)
-        pulls = -offsets / variances
-        if self.axes is not None:
-            pulls = torch.einsum("bkj,kij->bki", pulls, self.axes.to(x.device))
-        return torch.einsum("bk,bki->bi", log_density.softmax(1), pulls).to(x)
+        pulls = -log_density.softmax(1)[:, :, None] * offsets / variances
+        if self.axes is None:
+            return pulls.sum(1).to(x)
+        return (pulls.flatten(1) @ self.axes.to(x.device).mT.flatten(0, 1)).to(x)
 
     def sample(self, n: int, seed: int = 0) -> torch.Tensor:
         """n data `(n, dimension)`, float64."""

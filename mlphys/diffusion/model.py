@@ -26,11 +26,12 @@ class DiffusionModel(nn.Module):
     or what the network's parameters are, on their device.
 
     `method` and `steps` are what `sample` and `log_prob` use unless told otherwise: the probability flow by "euler", "heun",
-    or "adaptive" to a `tolerance`. For the first two, the model is the map that the steps make: while the Jacobian is
-    computed in full, log q is its exact density for any number of steps, as for a flow, and `IndependenceMH` and
-    `mlphys.flows.importance` are exact. That takes a backward pass for each number in a configuration and is done up to 256
-    of them; above, or where `probes` is given, Hutchinson's estimate with that many vectors takes its place: its error is
-    random and that of the steps, and log q is no longer normalised exactly. Raises ValueError for bad arguments.
+    or "adaptive" to a `tolerance`. For the first two, the model is the map that the steps make: with its full Jacobian,
+    log q is its exact density, as for a flow, however few the steps, so that `IndependenceMH` and
+    `mlphys.flows.importance` are exact. Where steps so long that they fold space turn it over, log q is ∞: such samples
+    carry no weight. The Jacobian takes a backward pass for each number in a configuration, and is used up to 256 of them;
+    above, or where `probes` is given, Hutchinson's estimate with that many vectors takes its place: its error is random,
+    beside that of the steps. Raises ValueError for bad arguments.
     Source: Song et al. 2021 (arXiv:2011.13456).
 
     >>> import mlphys as mp
@@ -141,30 +142,25 @@ class DiffusionModel(nn.Module):
             return self._multistep(z, times), None
         if method in ("euler_maruyama", "predictor_corrector"):
             return self._diffuse(z, times, noise, method == "predictor_corrector", generator), None
-        if probes == 0 and method != "adaptive":
-            for t, until in pairwise(times):
-                z = solvers.STEPS[method](self.reverse_drift, z, t, until)
-            return z, None
         if probes is None and method != "adaptive":
             x, log_det = solvers.transport(self.reverse_drift, solvers.STEPS[method], z, times)
         else:
             x, log_det = self._carry(z, times, method, probes, generator)
-        return x, self._log_prior(z) - log_det
+        return x, None if probes == 0 else self._log_prior(z) - log_det
 
     def _carry(self, x, times, method, probes, generator):
-        """x carried along the flow, and the integral of the divergence on the way."""
-        if probes == 0:
-            return solvers.adaptive(self.reverse_drift, x, times[0], times[-1], self.tolerance), None
-        signs = None
-        if probes is not None:
-            signs = torch.randint(0, 2, (probes, *x.shape), generator=generator).to(x) * 2 - 1
-        field, state = solvers.with_density(self.reverse_drift, signs), torch.cat([x, x.new_zeros(len(x), 1)], 1)
+        """x carried along the flow, and the integral of the divergence on the way unless `probes` is 0."""
+        field, state, signs = self.reverse_drift, x, None
+        if probes != 0:
+            if probes is not None:
+                signs = torch.randint(0, 2, (probes, *x.shape), generator=generator).to(x) * 2 - 1
+            field, state = solvers.with_density(field, signs), torch.cat([x, x.new_zeros(len(x), 1)], 1)
         if method == "adaptive":
             state = solvers.adaptive(field, state, times[0], times[-1], self.tolerance)
         else:
             for t, until in pairwise(times):
                 state = solvers.STEPS[method](field, state, t, until)
-        return state[:, :-1], state[:, -1]
+        return state[:, : x.shape[1]], state[:, -1]
 
     def _diffuse(self, x, times, noise, corrected, generator):
         """Euler and Maruyama's steps of the equation with a share `noise` of the noise."""

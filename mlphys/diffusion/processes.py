@@ -172,6 +172,7 @@ class Interpolant(Process):
     """
 
     start = 0.999
+    power = 2.0
 
     def mean_factor(self, t):
         return 1 - t

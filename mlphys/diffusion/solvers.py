@@ -13,7 +13,7 @@ import torch
 
 Field = Callable[[torch.Tensor, float], torch.Tensor]
 # Newton's method on a step that is one-to-one converges in a few iterations.
-MOST_ITERATIONS = 50
+MOST_ITERATIONS, MOST_HALVINGS = 50, 30
 
 
 def euler(field: Field, x: torch.Tensor, t: float, until: float) -> torch.Tensor:
@@ -69,38 +69,49 @@ def divergence(
 
 
 def transport(field: Field, step: Callable, x: torch.Tensor, times: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """x after all steps between `times`, and ln |det ∂x'/∂x| `(batch,)` of the whole map."""
+    """x after the steps between `times`, and ln det ∂x'/∂x `(batch,)` of the whole map, −∞ where a step turns space over."""
     log_det = x.new_zeros(len(x))
     for t, until in pairwise(times):
         x, derivatives = jacobian(lambda y, t=t, until=until: step(field, y, t, until), x)
-        log_det = log_det + torch.linalg.slogdet(derivatives)[1]
+        log_det = log_det + _log_det(derivatives)
     return x, log_det
 
 
 def transport_back(field: Field, step: Callable, x: torch.Tensor, times: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `transport` takes to x, and ln |det| of the way from there to x; FloatingPointError if a step has no inverse."""
+    """What `transport` takes to x, and ln det of the way from there to x; FloatingPointError if a step has no inverse."""
     log_det = x.new_zeros(len(x))
     for until, t in pairwise(reversed(times)):
         x, derivatives = _inverse(partial(step, field, t=t, until=until), x, step(field, x, until, t))
-        log_det = log_det + torch.linalg.slogdet(derivatives)[1]
+        log_det = log_det + _log_det(derivatives)
     return x, log_det
 
 
+def _log_det(derivatives: torch.Tensor) -> torch.Tensor:
+    sign, logarithm = torch.linalg.slogdet(derivatives)
+    return torch.where(sign > 0, logarithm, -torch.inf)
+
+
 def _inverse(function, target: torch.Tensor, guess: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where `function` is `target`, by Newton's method with the Jacobian at the guess, renewed if that is slow."""
-    allowed = 100 * torch.finfo(target.dtype).eps * (1 + target.abs().amax(1))
-    value, derivatives = jacobian(function, guess)
-    last = torch.inf
+    """Where `function` is `target`, and its Jacobian there: Newton's method, in each row as far as that row gets nearer."""
+    eps, size, x = torch.finfo(target.dtype).eps, 1 + target.abs().amax(1), guess.clone()
+    rows = torch.arange(len(x), device=x.device)
     for _ in range(MOST_ITERATIONS):
-        miss = target - value
-        excess = float((miss.abs().amax(1) / allowed).max())
-        if excess <= 1:
-            return guess, jacobian(function, guess)[1]
-        if excess > 0.3 * last:
-            derivatives = jacobian(function, guess)[1]
-        last = excess
-        guess = guess + torch.linalg.solve(derivatives, miss[:, :, None])[:, :, 0]
-        value = function(guess)
+        here, aim = x[rows], target[rows]
+        value, derivatives = jacobian(function, here)
+        before, move = (aim - value).abs().amax(1), torch.linalg.solve(derivatives, (aim - value)[:, :, None])[:, :, 0]
+        for _ in range(MOST_HALVINGS):
+            left = (aim - function(here + move)).abs().amax(1)
+            if bool((nearer := left < before).all()):
+                break
+            move = torch.where(nearer[:, None], move, move / 2)
+        x[rows] = torch.where(nearer[:, None], here + move, here)
+        # A row that cannot get nearer is there, up to rounding, or never will be.
+        error = torch.where(nearer, left, before) / size[rows]
+        if bool((~nearer & (error > eps ** (1 / 3))).any()):
+            break
+        rows = rows[nearer & (error > eps ** (2 / 3))]
+        if len(rows) == 0:
+            return x, jacobian(function, x)[1]
     raise FloatingPointError("a step of the probability flow could not be inverted: take more steps")
 
 
