@@ -30,10 +30,11 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     from mlphys.hamiltonians.electrons import DoubleExchange
     from mlphys.hamiltonians.fields import Phi4
     from mlphys.hamiltonians.gauge import U1Gauge
+    from mlphys.hamiltonians.plaquettes import PlaquetteIsing
     from mlphys.hamiltonians.spins import Ising
     from mlphys.hamiltonians.vectors import XY, Heisenberg
 
-    if isinstance(hamiltonian, Ising | Potts | Clock) and enumerable(hamiltonian):
+    if isinstance(hamiltonian, Ising | PlaquetteIsing | Potts | Clock) and enumerable(hamiltonian):
         return enumeration(hamiltonian, temperature)
     if isinstance(hamiltonian, Potts | Clock):
         if is_narrow(hamiltonian):

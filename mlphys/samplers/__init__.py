@@ -14,6 +14,7 @@ def warm() -> None:
         mp.Ising(mp.square(128)),
         mp.Ising(mp.triangular(3)),
         mp.Ising(square, field=0.1),
+        mp.PlaquetteIsing(square),
         mp.XY(square),
         mp.Heisenberg(square),
         mp.U1Gauge(square, beta=1.0),

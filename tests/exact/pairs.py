@@ -47,6 +47,7 @@ CASES = {
     "Clock, q = 6": Case(mp.Clock(mp.square(4, 6), q=6), 0.9, "transfer matrix", (*LOCAL, *CLUSTER)),
     "SpinGlass, ±J": Case(mp.SpinGlass(mp.square(6), "pm1", seed=1), 1.2, "transfer matrix", (*LOCAL, *CLUSTER)),
     "SpinGlass, Gaussian": Case(mp.SpinGlass(mp.square(4), "gaussian", seed=1), 1.2, "enumeration", (*LOCAL, *CLUSTER)),
+    "PlaquetteIsing": Case(mp.PlaquetteIsing(mp.square(4)), 2.493, "enumeration", ("Metropolis", "Tempering")),
     "XY": Case(mp.XY(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)),
     "Heisenberg": Case(
         mp.Heisenberg(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)
