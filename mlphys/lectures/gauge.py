@@ -52,8 +52,8 @@ class Sizes:
 
 
 _SIZES = {
-    "ci": Sizes(100, 64, 300, 8, 600, 4, 60, 64, 200, 60, 64),
-    "lecture": Sizes(1000, 128, 1500, 16, 2000, 4, 250, 128, 500, 250, 128),
+    "ci": Sizes(100, 64, 300, 8, 500, 4, 40, 64, 200, 40, 64),
+    "lecture": Sizes(1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 200, 64),
     "full": Sizes(5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512),
 }
 
@@ -116,7 +116,7 @@ def app(size: str | None = None) -> App:
             for key in QUANTITIES:
                 found, mean = run.estimate(key), run.mean(key)
                 if mean is None or key == "acceptance":
-                    values[f"{name}_{key}"] = mean
+                    values[f"{name}_{key}"] = None if mean is None else f"{mean:.0%}"
                 elif found is None or found.error == 0:
                     values[f"{name}_{key}"] = f"{mean:.3f}, too short"
                 else:
@@ -134,12 +134,12 @@ def app(size: str | None = None) -> App:
     def show() -> dict:
         with player.lock:
             player.simulation.learnt()
-        readouts.update(training=f"{len(training.losses)} steps, Kish ESS {learnt.kish:.0%}")
+        readouts.update(training=f"step {len(training.losses)}, Kish ESS {learnt.kish:.0%}")
         return {}
 
     learnt = SimpleNamespace(kish=0.0)
     training = TrainingPlayer(begin, show, y="divergence KL(q‖p)", label="the training")
-    training.plot.height = HEIGHT
+    training.plot.height, training.LOOK = HEIGHT, 5  # a step takes as long as several frames
     player = SimulationPlayer(
         make,
         knobs,

@@ -66,7 +66,7 @@ def freezing(betas: Iterable[float], side: int, samples: int, chains: int = 16, 
 
 def falling(step: int) -> float:
     """A learning rate that falls like 1/step after the first hundred or so."""
-    return 0.02 / (1 + step / 150)
+    return 0.03 / (1 + step / 100)
 
 
 def train(
@@ -124,20 +124,21 @@ def gaussian_weights(action: Callable, mean: float, width: float, n: int, seed: 
     return -action(mean + width * noise) + noise**2 / 2 + np.log(width * np.sqrt(2 * np.pi))
 
 
-def yardstick(runs: Mapping[str, tuple[mp.Chain, float]]) -> "DataFrame":
-    """Effective samples per second of the slowest observable of each run, by name (chain, seconds of its training).
+def yardstick(runs: Mapping[str, tuple[mp.Chain, int, float]]) -> "DataFrame":
+    """Effective samples per second of the slowest observable of each run, by name: (chain, sweeps a sample, training in s).
 
-    The first is what the others have to beat: `break_even` is the number of effective samples from which on one is sooner
-    ready than the first, training included; infinite if it makes fewer of them a second. A chain that is too short gets its
-    bound and no error.
+    `tau` is in sweeps. The first is what the others have to beat: `break_even` is the number of effective samples from
+    which on one is sooner ready than the first, training included; infinite if it makes fewer of them a second. A chain
+    that is too short gets its bound and no error.
     """
     rows: list[dict[str, Any]] = []
-    for name, (chain, training) in runs.items():
+    for name, (chain, thin, training) in runs.items():
         each = {observable: attempt(chain, observable) for observable in chain.samples}
         slowest = max(each, key=lambda observable: each[observable][0].tau)
         found, trusted = each[slowest]
         rate = found.ess / chain.seconds
-        row = {"sampler": name, "slowest": slowest, "tau": found.tau, "tau_error": found.tau_error if trusted else np.nan}
+        row = {"sampler": name, "slowest": slowest, "tau": thin * found.tau}
+        row["tau_error"] = thin * found.tau_error if trusted else np.nan
         row |= {"acceptance": float(np.mean(chain.acceptance)), "ess_per_second": rate}
         row |= {"rate_error": rate * found.tau_error / found.tau if trusted else np.nan, "training": training}
         gain = 1 / rows[0]["ess_per_second"] - 1 / rate if rows else np.nan

@@ -1,8 +1,18 @@
 """Lecture 08: of each exercise the stub fails, the solution passes, usual mistakes are told apart; charges; the app."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
+import mlphys as mp
+from mlphys import flows
+from mlphys.lab import TrainingPlayer
+from mlphys.lectures import gauge as lecture
+from mlphys.lectures import gauge_experiments as experiments
+from mlphys.lectures import gauge_live
 from mlphys.lectures.gauge_exercises import exercises
 from mlphys.stats import autocorrelation_time
 
@@ -121,3 +131,110 @@ def test_usual_mistakes_are_told_apart(name):
 
 def test_every_exercise_has_its_mistakes():
     assert set(MISTAKES) == set(exercises)
+
+
+@pytest.mark.parametrize(("n_sites", "beta"), [(16, 0.5), (64, 5.0), (256, 7.0)])
+def test_probabilities_of_charges_have_the_exact_variance(n_sites, beta):
+    q, p = experiments.charges(n_sites, beta)
+    assert p.min() > -1e-12 and p == pytest.approx(p[::-1]) and p.sum() == pytest.approx(1)
+    assert q**2 @ p == pytest.approx(mp.exact.u1_torus(n_sites, beta).charge2, rel=1e-9)
+
+
+def test_flux_through_blocks_is_that_of_a_chain():
+    """Blocks of one chain of HMC, and the blocks' complement: what flows in flows out."""
+    gauge = mp.U1Gauge(mp.square(4), beta=2.0)
+    chain = mp.run(mp.HMC(gauge), 400, chains=16, seed=1, observe=["plaquette"], keep=True)
+    angles = np.linspace(-np.pi, np.pi, 401)
+    for rows, columns in ((4, 2), (2, 1), (1, 1)):
+        density = experiments.flux_density(angles, rows * columns, 16, 2.0)
+        exact = np.trapezoid(density * np.cos(angles), angles)
+        flux = experiments.flux(chain.x.flatten(0, 1), gauge.lattice, rows, columns).reshape(400, 16, -1)
+        found = mp.stats.estimate(np.cos(flux).mean(2))
+        assert abs(found.deviation(exact)) < 4 and abs(found.deviation(exact**2)) > 4
+        rest = experiments.flux_density(angles, 16 - rows * columns, 16, 2.0)
+        assert rest == pytest.approx(density)
+
+
+def test_a_gauge_transformation_changes_links_and_no_plaquette():
+    random = np.random.default_rng(1)
+    links, alpha = random.uniform(-np.pi, np.pi, (4, 6, 2)), random.uniform(-np.pi, np.pi, (4, 6))
+    turned = gauge_live.transformed(links, alpha)
+    assert np.abs(turned - links).max() > 1
+    assert np.exp(1j * gauge_live.around(turned)) == pytest.approx(np.exp(1j * gauge_live.around(links)))
+    model = mp.U1Gauge(mp.square(4, 6), 1.0)
+    known = model.plaquettes(torch.from_numpy(links.reshape(1, -1, 2))).numpy().reshape(4, 6)
+    assert np.exp(1j * gauge_live.around(links)) == pytest.approx(np.exp(1j * known))
+
+
+def test_the_charge_freezes_and_the_plaquette_does_not():
+    table = experiments.freezing((2, 6), 8, 200, chains=8)
+    assert table["charge_trusted"].tolist() == [True, False] and table["plaquette_trusted"].iloc[0]
+    assert table["charge"].iloc[1] > 20 * table["charge"].iloc[0]
+
+
+def test_a_gaussian_finds_one_well_and_its_weights_do_not_tell():
+    def action(x):
+        return 10 * (x**2 - 1) ** 2
+
+    mean, width = experiments.best_gaussian(action)
+    weights = experiments.gaussian_weights(action, mean, width, 4000)
+    x = np.linspace(-3, 3, 6001)
+    exact = np.log(np.exp(-action(x)).sum() * (x[1] - x[0]))
+    assert mean == pytest.approx(1, abs=0.1) and mp.stats.kish_ess(weights) > 0.9 * 4000
+    assert exact - np.log(np.exp(weights).mean()) == pytest.approx(np.log(2), abs=0.03)
+
+
+def test_yardstick_keeps_training_apart():
+    gauge = mp.U1Gauge(mp.square(4), beta=2.0)
+    flow = flows.GaugeFlow(gauge, seed=1)
+    history, seconds = experiments.train(flow, gauge, 5, 32)
+    assert len(history) == 5 and seconds > 0
+    walk = mp.run(mp.HMC(gauge), 300, chains=8, seed=1, thin=2, observe=["charge2"])
+    jump = mp.run(mp.IndependenceMH(flow, gauge), 3, chains=8, seed=1, observe=["charge2"])
+    walk.seconds, jump.seconds = 1.0, 1e-3
+    table = experiments.yardstick({"HMC": (walk, 2, 0.0), "flow": (jump, 1, 7.0)}).set_index("sampler")
+    slow, fast = table["ess_per_second"]
+    assert slow == pytest.approx(walk.estimate("charge2").ess) and table["tau"]["HMC"] == 2 * walk.estimate("charge2").tau
+    assert np.isnan(table["tau_error"]["flow"]) and np.isnan(table["break_even"]["HMC"])
+    samples = table["break_even"]["flow"]
+    assert samples / slow == pytest.approx(7 + samples / fast) if fast > slow else samples == np.inf
+
+
+def test_a_race_is_exact_before_and_after_learning():
+    """The flow's chain has the exact plaquette with an untrained flow and with one that learns while it runs."""
+    race = gauge_live.Race(1.0, 4, seed=1)
+    lesson = race.pupil.learn(20, 32)
+    for frame in range(1500):
+        race.advance(1)
+        if frame % 50 == 49 and frame < 1000:
+            next(lesson)
+            race.pupil.show()
+            race.runs["flow"].sampler.adopt(race.runs["flow"].state)
+    for run in race.runs.values():
+        assert abs(run.estimate("plaquette").deviation(race.exact.plaquette)) < 4
+    assert race.runs["flow"].mean("acceptance") > 0.2
+    links = race.runs["HMC"].x.copy()
+    race.transform()
+    assert np.abs(race.runs["HMC"].x - links).max() > 1
+    race.advance(1)
+    race.learnt()
+    assert race.runs["flow"].samples == 0
+
+
+def test_app_opens_without_torch_and_trains():
+    code = (
+        "import sys; from mlphys.lectures import gauge; gauge.app('ci').close(); "
+        "print([name for name in ('torch', 'pandas', 'plotly') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    app = lecture.app("ci")
+    trainer = next(part for box in app.children for part in box.children if isinstance(part, TrainingPlayer))
+    (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
+    for name, value in (("side", "4"), ("gauge", True), ("shown", "links and plaquettes"), ("beta", 7.0), ("beta", 1.0)):
+        setattr(knobs, name, value)
+        app.player.step_once()
+        trainer.step_once()
+        assert not app.player.message and not trainer.message, (app.player.message, trainer.message)
+        assert len(trainer.losses) > 0
+    assert app.player.simulation.beta == 1.0 and app.player.simulation.count == 1
+    app.close()
