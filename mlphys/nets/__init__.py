@@ -4,6 +4,7 @@ from mlphys.nets.autoencoder import VariationalAutoencoder
 from mlphys.nets.autoregressive import Autoregressive, MaskedConvolution, Recurrent
 from mlphys.nets.classifiers import Classifier, ConvolutionalNetwork, LogisticRegression, MultilayerPerceptron
 from mlphys.nets.equivariant import EquivariantEnergy, EquivariantTransformer, LinearEffective
+from mlphys.nets.gauge import GaugeCovariant
 from mlphys.nets.jastrow import Jastrow
 from mlphys.nets.message_passing import MessagePassing
 from mlphys.nets.projected import ProjectedRBM
@@ -21,6 +22,7 @@ __all__ = [
     "ConvolutionalNetwork",
     "EquivariantEnergy",
     "EquivariantTransformer",
+    "GaugeCovariant",
     "Jastrow",
     "LinearEffective",
     "LogisticRegression",
