@@ -55,8 +55,8 @@ class Flow(Layer):
     (torch.Size([3, 16]), True)
     """
 
-    # Samples at once: the memory of large networks is bounded, and the same seed gives the same samples.
-    BATCH = 4096
+    # Samples at once: what lies between the layers then stays in the cache, and the same seed gives the same samples.
+    BATCH = 1024
     prior: Prior
     layers: Any
 
