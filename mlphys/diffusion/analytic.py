@@ -106,7 +106,7 @@ class Gaussian(GaussianMixture):
     """
 
     def __init__(self, process: Process, mean: ArrayLike, covariance: ArrayLike):
-        super().__init__(process, [1.0], [mean], [covariance])
+        super().__init__(process, [1.0], np.asarray(mean)[None], np.asarray(covariance)[None])
 
 
 class CurieWeiss:

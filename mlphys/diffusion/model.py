@@ -55,7 +55,8 @@ class DiffusionModel(nn.Module):
         if not tolerance > 0:
             raise ValueError(f"tolerance={tolerance!r} is not allowed: it must be positive")
         self.process, self.score, self.end, self.tolerance = process, score, float(end), tolerance
-        self.shape = tuple(checks.whole("shape", side, 1) for side in ((shape,) if checks.is_whole(shape) else shape))
+        sides = shape if isinstance(shape, tuple | list) else (shape,)
+        self.shape = tuple(checks.whole("shape", side, 1) for side in sides)
         self.method, self.steps = method, checks.whole("steps", steps, 1)
         self.probes = None if probes is None else checks.whole("probes", probes, 0)
 
@@ -150,7 +151,8 @@ class DiffusionModel(nn.Module):
 
     def _carry(self, x, times, method, probes, generator):
         """x carried along the flow, and the integral of the divergence on the way unless `probes` is 0."""
-        field, state, signs = self.reverse_drift, x, None
+        field: solvers.Field = self.reverse_drift
+        state, signs = x, None
         if probes != 0:
             if probes is not None:
                 signs = torch.randint(0, 2, (probes, *x.shape), generator=generator).to(x) * 2 - 1
@@ -182,7 +184,7 @@ class DiffusionModel(nn.Module):
 
     def _multistep(self, x, times):
         """The linear part is solved exactly; what the data were is extrapolated from two steps in the log-SNR."""
-        before, last = None, None
+        before, last = None, 1.0
         for t, until in pairwise(torch.tensor(times, dtype=torch.float64)):
             (a, s), (a_next, s_next) = ((self.process.mean_factor(t), self.process.deviation(t)) for t in (t, until))
             data = (x + s.item() ** 2 * self._flat_score(x, t.item())) / a.item()

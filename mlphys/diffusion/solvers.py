@@ -72,7 +72,7 @@ def transport(field: Field, step: Callable, x: torch.Tensor, times: list[float])
     """x after the steps between `times`, and ln det ∂x'/∂x `(batch,)` of the whole map, −∞ where a step turns space over."""
     log_det = x.new_zeros(len(x))
     for t, until in pairwise(times):
-        x, derivatives = jacobian(lambda y, t=t, until=until: step(field, y, t, until), x)
+        x, derivatives = jacobian(partial(step, field, t=t, until=until), x)
         log_det = log_det + _log_det(derivatives)
     return x, log_det
 

@@ -69,13 +69,13 @@ def fit(
     process, origin, data = model.process, model.origin, data.to(model.origin)
     target = _target(process, data, hamiltonian)
     rows = train.minibatches(data, size=batch)
-    levels = process.log_snr(torch.tensor([process.start, max(model.end, 1e-6)], dtype=torch.float64))
+    first, last = process.log_snr(torch.tensor([process.start, max(model.end, 1e-6)], dtype=torch.float64)).tolist()
 
     def batches(generator):
         (x,) = rows(generator)
         # One level in each of `batch` equal intervals: less noise in the loss.
         place = (torch.arange(batch) + torch.rand(batch, generator=generator, dtype=torch.float64)) / batch
-        t = process.time(torch.lerp(*levels, place)).to(origin).reshape(-1, *[1] * len(model.shape))
+        t = process.time(first + (last - first) * place).to(origin).reshape(-1, *[1] * len(model.shape))
         z, signs = (torch.randn(x.shape, generator=generator, dtype=origin.dtype).to(origin.device) for _ in range(2))
         return x, t, z, signs.sign()
 

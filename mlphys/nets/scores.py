@@ -15,6 +15,12 @@ from mlphys.nets.classifiers import draw_weights, layer
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
+def zero(module: nn.Module) -> None:
+    """All parameters 0."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+
+
 class Level(nn.Module):
     """The level of noise, `(batch, 1)` and between about −2 and 2, as `outputs` learned functions `(batch, outputs)`."""
 
@@ -46,7 +52,7 @@ class ScorePerceptron(nn.Module):
         self.levels = nn.ModuleList(Level(2 * size) for size in sizes[1:])
         self.last = layer(nn.Linear, sizes[-1], n)
         draw_weights(self, seed)
-        nn.init.zeros_(self.last.weight)
+        zero(self.last)
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         hidden = x.flatten(1)
@@ -95,7 +101,7 @@ class ScoreConvolution(nn.Module):
         self.last = PeriodicConvolution(d, channels, 1, kernel, bias=False)
         self.level = Level((layers + 2) * channels)
         draw_weights(self, seed)
-        nn.init.zeros_(self.last.inner.weight)
+        zero(self.last)
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         ones = [1] * len(self.lattice.shape)

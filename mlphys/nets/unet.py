@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate, silu
 from mlphys.checks import whole
 from mlphys.lattices import Lattice
 from mlphys.nets.classifiers import draw_weights
-from mlphys.nets.scores import Level, PeriodicConvolution
+from mlphys.nets.scores import Level, PeriodicConvolution, zero
 
 
 class _Block(nn.Module):
@@ -55,7 +55,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(_Block(d, 2 * width, width) for width in widths[:-1])
         self.last = PeriodicConvolution(d, channels, 1)
         draw_weights(self, seed)
-        nn.init.zeros_(self.last.inner.weight)
+        zero(self.last)
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         if not self.odd:
