@@ -33,11 +33,13 @@ __all__ = ["Race", "app", "exercises", "sizes", "transformed"]
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `live_*` belong to the training in the app, `freezing_*` to the autocorrelation times of HMC, `samples` to every chain
-    of links that is compared with exact values, `field_*` to the flow of the φ⁴ field (of `field_layers` layers), `steps`
-    and `batch` to those of the links.
+    `live_*` belong to the training in the app; lattices of links have `side`; `freezing_*` belong to the autocorrelation
+    times of HMC, `samples` to every chain that is compared with exact values, `field_*` to the flow of the φ⁴ field (of
+    `field_layers` layers), `steps` and `batch` to those of links, `loops_*` to the networks that see Wilson loops,
+    `guided_*` to HMC with a learnt force.
     """
 
+    side: int
     live_steps: int
     live_batch: int
     freezing_samples: int
@@ -49,12 +51,16 @@ class Sizes:
     field_samples: int
     steps: int
     batch: int
+    loops_samples: int
+    loops_steps: int
+    guided_steps: tuple[int, ...]
+    guided_samples: int
 
 
 _SIZES = {
-    "ci": Sizes(100, 64, 300, 8, 500, 4, 40, 64, 200, 40, 64),
-    "lecture": Sizes(1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 200, 64),
-    "full": Sizes(5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512),
+    "ci": Sizes(4, 100, 64, 300, 8, 500, 4, 40, 64, 200, 60, 64, 20, 40, (0, 30), 100),
+    "lecture": Sizes(8, 1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 200, 64, 40, 150, (0, 10, 100), 200),
+    "full": Sizes(8, 5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512, 400, 2000, (0, 10, 30, 100, 300), 2000),
 }
 
 
