@@ -22,19 +22,19 @@ def odd_map(x: torch.Tensor, log_density: torch.Tensor, inverse: bool = False) -
     bins = log_density.shape[-1] // 2
     h = math.pi / bins
     density = (log_density - log_density.amax(-1, keepdim=True).detach()).exp()
-    mass = density[..., :-1:2] + 4 * density[..., 1::2] + density[..., 2::2]
-    widths = mass * (math.pi / mass.sum(-1, keepdim=True))
-    right = widths.cumsum(-1)
+    mass = density @ _simpson(bins, density)
+    right = mass.cumsum(-1)
+    total = right[..., -1]
     size = x.abs()
     if inverse:
         k = (size.detach() / h).long()
     else:
-        k = torch.searchsorted(right.detach(), size.detach()[..., None], right=True)[..., 0]
+        k = torch.searchsorted(right.detach(), (size * total / math.pi).detach()[..., None], right=True)[..., 0]
     k = k.clamp(max=bins - 1)[..., None]
-    w, end = widths.gather(-1, k)[..., 0], right.gather(-1, k)[..., 0]
+    w, end = (part.gather(-1, k)[..., 0] * (math.pi / total) for part in (mass, right))
     # The slope is the even density over this one, at the two ends of the bin.
-    even = mass.sum(-1) * (h / 6 / math.pi)
-    low, high = (even / density.gather(-1, 2 * (k + side))[..., 0] for side in (0, 1))
+    ends = density.gather(-1, torch.cat([2 * k, 2 * k + 2], -1))
+    low, high = (total[..., None] / math.pi / ends).unbind(-1)
     left, bottom = end - w, k[..., 0] * h
     secant = h / w
     bend = low + high - 2 * secant
@@ -50,3 +50,11 @@ def odd_map(x: torch.Tensor, log_density: torch.Tensor, inverse: bool = False) -
     log_slope = 2 * secant.log() + (high * t * t + 2 * secant * t1 + low * (1 - t) ** 2).log()
     log_slope = log_slope - 2 * (secant + bend * t1).log()
     return torch.copysign(y, x), -log_slope if inverse else log_slope
+
+
+def _simpson(bins: int, like: torch.Tensor) -> torch.Tensor:
+    """Integrals over bins on [0, π] from values at their ends and middles: a matrix `(2 bins + 1, bins)`."""
+    matrix = like.new_zeros(2 * bins + 1, bins)
+    for part, weight in enumerate((1, 4, 1)):
+        matrix[torch.arange(part, 2 * bins - 1 + part, 2), torch.arange(bins)] = weight * math.pi / (6 * bins)
+    return matrix
