@@ -38,8 +38,8 @@ class FluxCoupling(Layer):
 
     With ψ the flux through a block, in [−π, π), and ψ/2 ± δ that through its halves, δ is carried by an odd map of the
     circle. The density that this map makes, exp(Σ aₙ fₙ(cos δ)) with a₁ > 0, is chosen by a network of `width` hidden units
-    from ψ, and from ψ of the blocks within `reach` of it: Wilson loops that the layer does not change. Links across the block
-    move, by amounts that spread what was moved evenly over each half, so that the halves' own divisions stay as they were.
+    from ψ, and from ψ of the blocks within `reach` of it: Wilson loops that the layer does not change. Links across it move,
+    by amounts that spread what was moved evenly over each half, so that the halves' own divisions stay as they were.
     Since loops see no gauge, the layer commutes with gauge transformations; with θ → −θ, the exchange of the halves and the
     translations that keep the blocks, too. `offset` says where blocks begin.
 
@@ -156,6 +156,14 @@ class GaugeFlow(Flow):
                 rows, columns = coupling.shape
                 with torch.no_grad():
                     coupling.bias[0] = math.log(4 * hamiltonian.beta / (rows * columns))
+
+    def adopt(self, smaller: "GaugeFlow") -> None:
+        """Take over what a flow on a smaller torus learnt, but not from its largest block, which has no flux to divide.
+
+        Both begin at the same smallest blocks; layers for larger ones are left as they are.
+        """
+        for layer, learnt in zip(reversed(self.layers), reversed(smaller.layers[1:]), strict=False):
+            layer.load_state_dict(learnt.state_dict())
 
     def forward(self, x):
         x, log_det = super().forward(x)
