@@ -58,8 +58,8 @@ class Sizes:
 
 
 _SIZES = {
-    "ci": Sizes(4, 100, 64, 300, 8, 500, 4, 40, 64, 200, 60, 64, 20, 40, (0, 30), 100),
-    "lecture": Sizes(8, 1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 200, 64, 40, 150, (0, 10, 100), 200),
+    "ci": Sizes(4, 100, 64, 300, 8, 500, 4, 30, 64, 200, 30, 64, 20, 40, (0, 30), 100),
+    "lecture": Sizes(8, 1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 120, 64, 40, 150, (0, 10, 100), 200),
     "full": Sizes(8, 5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512, 400, 2000, (0, 10, 30, 100, 300), 2000),
 }
 
@@ -72,6 +72,7 @@ def sizes(name: str | None = None) -> Sizes:
 QUANTITIES = {"plaquette": "⟨cos P⟩", "charge2": "⟨Q²⟩", "acceptance": "acceptance"}
 WORDS = {"HMC": "HMC", "flow": "flow, accepted or not"}
 SHOWN = ("plaquettes", "links and plaquettes")
+BEGINNINGS = ("knowing nothing", "at weak coupling")
 HEIGHT = 280
 
 
@@ -81,6 +82,7 @@ def app(size: str | None = None) -> App:
     knobs = controls(
         beta=Control(1.0, 7.0, 2.0, step=0.5, label="β"),
         side=Choice(["4", "8", "16"], "8", label="lattice side L"),
+        begins=Choice(list(BEGINNINGS), label="the flow begins"),
         shown=Choice(list(SHOWN), label="picture"),
         gauge=Switch(False, label="a random gauge transformation every frame"),
     )
@@ -91,7 +93,7 @@ def app(size: str | None = None) -> App:
     histogram = Plot(x="charge Q", y="probability", label="distribution of the topological charge", height=HEIGHT)
 
     def make(seed: int) -> Race:
-        race = Race(knobs.beta, int(knobs.side), seed)
+        race = Race(knobs.beta, int(knobs.side), knobs.begins == BEGINNINGS[1], seed)
         readouts.update(training="press run")
         return race
 
@@ -153,10 +155,10 @@ def app(size: str | None = None) -> App:
         plot=plot,
         tell=tell,
         turns={},
-        rebuilds=("beta", "side"),
+        rebuilds=("beta", "side", "begins"),
         label="the fields",
     )
-    knobs.observe(lambda _: training.reset(), ["beta", "side"])
+    knobs.observe(lambda _: training.reset(), ["beta", "side", "begins"])
     return App(
         "Frozen charges",
         "The topological charge of a gauge field freezes under local updates: can a flow that knows its symmetry jump?",

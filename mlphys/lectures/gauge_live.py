@@ -43,18 +43,20 @@ class Pupil:
     """A flow that learns, and a copy of it that proposes: as it was when last shown.
 
     The copy makes every chain exact, however little it has learnt: it changes between proposals, never because of where the
-    chain stands. Nothing is made, and torch is not loaded, before the first step.
+    chain stands. `informed` says whether the flow begins with the weights of weak coupling at the model's β, or with those
+    of β = 1/2, which know nothing of it. Nothing is made, and torch is not loaded, before the first step.
     """
 
-    def __init__(self, model: mp.U1Gauge, seed: int = 1):
-        self.model, self.seed = model, seed
+    def __init__(self, model: mp.U1Gauge, informed: bool = True, seed: int = 1):
+        self.model, self.informed, self.seed = model, informed, seed
         self._flow: Flow | None = None
         self._shown: Flow | None = None
 
     def _make(self) -> "Flow":
         from mlphys import flows
 
-        return flows.GaugeFlow(self.model, seed=self.seed)
+        beginning = self.model if self.informed else mp.U1Gauge(self.model.lattice, 0.5)
+        return flows.GaugeFlow(beginning, seed=self.seed)
 
     def learn(self, steps: int, batch: int) -> "Iterator[Step]":
         """Train: yields the steps."""
@@ -93,12 +95,12 @@ class Race:
     # A flow works on batches; small ones, since a frame waits for them.
     AHEAD, MEMORY = 16, 1000
 
-    def __init__(self, beta: float, side: int, seed: int):
+    def __init__(self, beta: float, side: int, informed: bool, seed: int):
         self.beta, self.side = beta, side
         self.model = mp.U1Gauge(mp.square(side), beta)
         self.exact, (q, p) = mp.exact.u1_torus(side**2, beta), charges(side**2, beta)
         self.charges, self.probabilities = q[p > 1e-4], p[p > 1e-4]
-        self.pupil = Pupil(self.model)
+        self.pupil = Pupil(self.model, informed)
         learnt = mp.IndependenceMH(self.pupil, self.model)
         learnt.BATCH = self.AHEAD
         start = generator(seed, "start").uniform(-np.pi, np.pi, (side, side, 2))

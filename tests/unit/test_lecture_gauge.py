@@ -202,7 +202,7 @@ def test_yardstick_keeps_training_apart():
 
 def test_a_race_is_exact_before_and_after_learning():
     """The flow's chain has the exact plaquette with an untrained flow and with one that learns while it runs."""
-    race = gauge_live.Race(1.0, 4, seed=1)
+    race = gauge_live.Race(1.0, 4, informed=False, seed=1)
     lesson = race.pupil.learn(20, 32)
     for frame in range(1500):
         race.advance(1)
@@ -230,7 +230,7 @@ def test_app_opens_without_torch_and_trains():
     app = lecture.app("ci")
     trainer = next(part for box in app.children for part in box.children if isinstance(part, TrainingPlayer))
     (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
-    for name, value in (("side", "4"), ("gauge", True), ("shown", "links and plaquettes"), ("beta", 7.0), ("beta", 1.0)):
+    for name, value in (("side", "4"), ("begins", "at weak coupling"), ("gauge", True), ("shown", "links and plaquettes"), ("beta", 7.0), ("beta", 1.0)):
         setattr(knobs, name, value)
         app.player.step_once()
         trainer.step_once()
