@@ -94,7 +94,7 @@ def fit(
         yield from updates(network, loss, minibatches(x, data.energy, size=batch), steps, seed, falling)
     finally:
         with torch.no_grad():
-            network.offset += (data.energy - energies(network, x)).mean()
+            network.offset.add_((data.energy - energies(network, x)).mean())
 
 
 @torch.no_grad()
