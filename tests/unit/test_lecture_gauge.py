@@ -230,7 +230,8 @@ def test_app_opens_without_torch_and_trains():
     app = lecture.app("ci")
     trainer = next(part for box in app.children for part in box.children if isinstance(part, TrainingPlayer))
     (knobs,) = (box.children[0] for box in app.children if "mlphys-knobs" in box._dom_classes)
-    for name, value in (("side", "4"), ("begins", "at weak coupling"), ("gauge", True), ("shown", "links and plaquettes"), ("beta", 7.0), ("beta", 1.0)):
+    moves = [("side", "4"), ("begins", "at weak coupling"), ("gauge", True), ("shown", "links and plaquettes")]
+    for name, value in (*moves, ("beta", 7.0), ("beta", 1.0)):
         setattr(knobs, name, value)
         app.player.step_once()
         trainer.step_once()
