@@ -3,6 +3,7 @@
 from mlphys.diffusion import analytic
 from mlphys.diffusion.analytic import CurieWeiss, Gaussian, GaussianMixture, collapse_time, speciation_time
 from mlphys.diffusion.model import DiffusionModel
+from mlphys.diffusion.populations import Populations, annealed
 from mlphys.diffusion.processes import Interpolant, Process, SubVP, VarianceExploding, VariancePreserving
 from mlphys.diffusion.solvers import divergence
 from mlphys.diffusion.training import Preconditioned, fit
@@ -13,12 +14,14 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Interpolant",
+    "Populations",
     "Preconditioned",
     "Process",
     "SubVP",
     "VarianceExploding",
     "VariancePreserving",
     "analytic",
+    "annealed",
     "collapse_time",
     "divergence",
     "fit",
