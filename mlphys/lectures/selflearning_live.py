@@ -173,23 +173,23 @@ class Walk(Simulation):
     def __init__(self, student: Student, trajectories: int, x: np.ndarray, seed: int):
         self.student = student
         self.proposals: deque[tuple[float, float, bool]] = deque(maxlen=self.SHOWN)
-        super().__init__(learnt(student, trajectories, self.STEPS), x, TEMPERATURE, seed, Walk._look)
+        super().__init__(learnt(student, trajectories, self.STEPS), x, TEMPERATURE, seed, lambda _: (self._seen(), None))
 
-    def _look(self) -> tuple[dict[str, float], None]:
-        if self.info.acceptance is None:
-            return {}, None
+    def _seen(self) -> dict[str, float]:
+        info = self.info
+        if info.acceptance is None or info.log_target_change is None or info.log_proposal_ratio is None:
+            return {}
         exact = float(self.state.cache["target_energy"][0])
         effective = -TEMPERATURE * float(self.state.cache["log_q"][0])
         order = float(((STAGGER * self.x.reshape(-1, 3)).mean(0) ** 2).sum())
         values = {"staggered_m2": order, "energy": exact / SIDE**2}
         # Where the network's own chain rejected everything there was no proposal to judge.
-        accepted = float(self.info.acceptance[0])
-        change, model_change = (float(part[0]) for part in (self.info.log_target_change, self.info.log_proposal_ratio))
+        accepted, change, model_change = info.acceptance[0], info.log_target_change[0], info.log_proposal_ratio[0]
         if change or model_change:
             there = (0.0, 0.0) if accepted else (-TEMPERATURE * change, TEMPERATURE * model_change)
             self.proposals.append((exact + there[0], effective + there[1], bool(accepted)))
-            values["acceptance"] = accepted
-        return values, None
+            values["acceptance"] = float(accepted)
+        return values
 
     def advance(self, sweeps: int = 1) -> None:
         with one_torch_thread():
@@ -205,7 +205,8 @@ class Walk(Simulation):
 
         both = torch.from_numpy(np.stack([part.reshape(-1, 3) for part in (self.x, turned(self.x, degrees))]))
         with one_torch_thread(), torch.no_grad():
-            return tuple(float(energy[1] - energy[0]) for energy in (self.student.energy(both), self.model.energy(both)))
+            learnt, exact = self.student.energy(both), self.model.energy(both)
+        return float(learnt[1] - learnt[0]), float(exact[1] - exact[0])
 
     def forget(self) -> None:
         """The network has changed: drop what was measured with another."""
