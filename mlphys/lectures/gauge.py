@@ -58,8 +58,8 @@ class Sizes:
 
 
 _SIZES = {
-    "ci": Sizes(4, 100, 64, 300, 8, 500, 4, 30, 64, 200, 30, 64, 20, 40, (0, 30), 100),
-    "lecture": Sizes(8, 1000, 64, 1500, 16, 2000, 4, 250, 128, 500, 120, 64, 40, 150, (0, 10, 100), 200),
+    "ci": Sizes(4, 100, 32, 300, 8, 500, 4, 30, 64, 200, 30, 64, 20, 40, (0, 30), 100),
+    "lecture": Sizes(8, 1000, 32, 1500, 16, 2000, 4, 250, 128, 500, 120, 64, 40, 150, (0, 10, 100), 200),
     "full": Sizes(8, 5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512, 400, 2000, (0, 10, 30, 100, 300), 2000),
 }
 
@@ -147,7 +147,8 @@ def app(size: str | None = None) -> App:
 
     learnt = SimpleNamespace(kish=0.0)
     training = TrainingPlayer(begin, show, y="divergence KL(q‖p)", label="the training")
-    training.plot.height, training.LOOK = HEIGHT, 5  # a step takes as long as several frames
+    # A step takes as long as several frames: look often, and leave the fields time to move.
+    training.plot.height, training.LOOK, training.rate = HEIGHT, 5, 8.0
     player = SimulationPlayer(
         make,
         knobs,
