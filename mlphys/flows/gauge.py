@@ -47,6 +47,9 @@ class FluxCoupling(Layer):
     gradients through samples are wrong.
     """
 
+    waves: torch.Tensor
+    tent: torch.Tensor
+
     def __init__(
         self, lattice: Lattice, shape, axis: int, modes=4, width=16, reach=0, offset=(0, 0), generator=None,
         dtype=torch.float64,
