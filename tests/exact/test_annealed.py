@@ -36,7 +36,7 @@ def test_the_benchmark_has_its_published_partition_function():
 
 @pytest.mark.parametrize("resample", [True, False], ids=["sequential", "importance"])
 def test_many_wells(resample, monkeypatch):
-    options = {"n": 200, "populations": 10, "seed": 3, "width": 2.0, "leapfrog": 5, "resample": resample}
+    options = {"n": 200, "populations": 8, "seed": 3, "width": 2.0, "leapfrog": 5, "resample": resample}
     found = annealed(wells, 4, **options)
     assert found.log_partition.error < 0.1
     assert off(found, 2) < 4

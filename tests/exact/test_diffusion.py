@@ -153,7 +153,7 @@ def test_weak_order_of_euler_maruyama():
     model = DiffusionModel(process, Gaussian(process, [0.0], [[variance]]), 1, end=0.0)
     steps, errors, noises = np.array([8, 16, 32, 64]), [], []
     for number in steps:
-        x, _ = model.sample(200_000, seed=int(number), method="euler_maruyama", steps=int(number))
+        x, _ = model.sample(100_000, seed=int(number), method="euler_maruyama", steps=int(number))
         errors.append((x**2).mean().item() - variance)
         noises.append((x**2).std().item() / len(x) ** 0.5)
     errors, noises = np.abs(errors), np.array(noises)
@@ -294,7 +294,7 @@ def proposing(model=DiffusionModel, steps=8):
 
 
 def off_target(model, field):
-    chain = mp.run(mp.IndependenceMH(model, field), 800, temperature=1.0, chains=16, seed=7)
+    chain = mp.run(mp.IndependenceMH(model, field), 500, temperature=1.0, chains=16, seed=7)
     exact = mp.exact.thermal(field, 1.0)
     pairs = [("energy", exact.energy), ("phi2", exact.phi2), ("m2", exact.m2)]
     return max(abs(chain.estimate(name).deviation(value)) for name, value in pairs), chain.acceptance.mean()

@@ -68,7 +68,7 @@ def test_densities_inherit_the_symmetries():
     network = ScoreConvolution(lattice, channels=4, layers=1).double()
     with torch.no_grad():
         network.last.inner.weight += 0.2 * torch.randn(network.last.inner.weight.shape, generator=torch_generator(3))
-    model = DiffusionModel(process, Preconditioned(process, network), lattice.n_sites, steps=5)
+    model = DiffusionModel(process, Preconditioned(process, network), lattice.n_sites, steps=3)
     x, log_q = model.sample(4, seed=1)
     assert largest(model.log_prob(x) - log_q) < 1e-8
     for image in (-x, x[:, lattice.translations[6]]):
