@@ -6,13 +6,13 @@ import mlphys as mp
 from mlphys.recipes.recipe import Recipe, Stage
 
 
-def falling(first: float, last: float, steps: int) -> Callable[[int], float]:
-    """A schedule that falls from `first` to `last`, by the same factor in each of `steps` steps, and stays there.
+def falling(first: float, last: float, steps: int, after: int = 0) -> Callable[[int], float]:
+    """A schedule: `after` steps at `first`, then it falls to `last` by the same factor in each of `steps` steps, and stays.
 
-    >>> [round(falling(0.04, 0.01, 3)(step), 3) for step in (1, 2, 3, 4)]
-    [0.04, 0.02, 0.01, 0.01]
+    >>> [round(falling(0.04, 0.01, 3, after=1)(step), 3) for step in (1, 2, 3, 4, 5)]
+    [0.04, 0.04, 0.02, 0.01, 0.01]
     """
-    return lambda step: first * (last / first) ** min((step - 1) / (steps - 1), 1)
+    return lambda step: first * (last / first) ** min(max(step - 1 - after, 0) / (steps - 1), 1)
 
 
 def warming(rate: float, steps: int) -> Callable[[int], float]:
@@ -89,9 +89,8 @@ RECIPES = {
     "j1j2_square_6": _transformer(
         *FRUSTRATED_6,
         (
-            _noisy(40, 252, warming(0.06, 20)),
-            _noisy(160, 504, falling(0.06, 0.01, 160), falling(1e-3, 3e-4, 160)),
-            _noisy(60, 1008, falling(0.01, 0.003, 60), 3e-4),
+            _noisy(40, 252, warming(0.045, 20)),
+            _noisy(460, 504, falling(0.045, 0.003, 200, after=260), falling(1e-3, 3e-4, 200, after=260)),
         ),
         dict(patch=1, dimension=16, heads=16, layers=2),
     ),
