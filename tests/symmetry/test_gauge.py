@@ -48,7 +48,11 @@ def layers():
         yield randomised(FluxCoupling(LATTICE, shape, axis, reach=reach, offset=offset, generator=generator))
 
 
-@pytest.mark.parametrize("layer", list(layers()), ids=lambda layer: f"{layer.shape}, axis {layer.axis}, offset {layer.offset}")
+def name(layer):
+    return f"{layer.shape}, axis {layer.axis}, offset {layer.offset}"
+
+
+@pytest.mark.parametrize("layer", list(layers()), ids=name)
 def test_layers_commute_with_the_symmetries(layer):
     x = mp.U1Gauge(LATTICE, 1.0).random(8, seed=1)
     y, log_det = layer(x)
