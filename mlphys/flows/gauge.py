@@ -153,12 +153,11 @@ class GaugeFlow(Flow):
         make = partial(FluxCoupling, lattice, modes=modes, width=width, reach=reach, generator=generator, dtype=dtype)
         couplings = [make(shape, axis, offset=offset) for shape, axis, offset in tiles]
         super().__init__(EvenLinks(lattice, dtype), couplings)
-        if layers is None:
-            for coupling in couplings:
-                # Where β is large, halves of s plaquettes have the weights exp(β/s cos flux).
-                rows, columns = coupling.shape
-                with torch.no_grad():
-                    coupling.bias[0] = math.log(4 * hamiltonian.beta / (rows * columns))
+        for coupling in couplings:
+            # Where β is large, halves of s plaquettes have the weights exp(β/s cos flux); many layers share the work.
+            rows, columns = coupling.shape
+            with torch.no_grad():
+                coupling.bias[0] = math.log(4 * hamiltonian.beta / (rows * columns) if layers is None else 0.1)
 
     def adopt(self, smaller: "GaugeFlow") -> None:
         """Take over what a flow on a smaller torus learnt, but not from its largest block, which has no flux to divide.
