@@ -177,8 +177,11 @@ def test_stopped_sweep_returns_what_is_there_at_once(tmp_path, how):
 
     stop: list[float] = []
 
+    def pids():
+        return [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+
     def interrupt():
-        wait_until(lambda: len(list((tmp_path / "store").glob("point-*.parquet"))) == 2, 30)
+        wait_until(lambda: len(list((tmp_path / "store").glob("point-*.parquet"))) == 2 and len(pids()) == 3, 30)
         time.sleep(0.05)
         stop.append(time.monotonic())
         if how == "Ctrl-C":
@@ -189,7 +192,7 @@ def test_stopped_sweep_returns_what_is_there_at_once(tmp_path, how):
     table = mp.sweep(slow, {"seconds": [60, 0.01, 61, 0.02]}, tmp_path / "store", workers=3, progress=progress)
     assert time.monotonic() - stop[0] < 0.5
     assert table["slept"].tolist() == [0.01, 0.02]
-    workers = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+    workers = pids()
     assert len(workers) == 3 and not any(map(psutil.pid_exists, workers))
 
 
