@@ -158,7 +158,7 @@ def app(size: str | None = None) -> App:
     def tell(walk: Walk) -> None:
         values: dict[str, Any] = dict.fromkeys(READOUTS) | {"proposals": walk.samples}
         for name in values.keys() & walk.series.keys():
-            values[name] = walk.estimate(name) or walk.mean(name)
+            values[name] = walk.estimate(name) or f"{walk.mean(name):.3f}, too short".replace("-", "−")
         sigma = walk.student.sigma
         if sigma:
             values |= {"sigma": sigma, "predicted": math.erfc(sigma.mean / 2)}
