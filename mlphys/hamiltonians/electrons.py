@@ -86,7 +86,10 @@ class DoubleExchange(Sphere):
 
     def energy(self, x):
         """The grand potential Ω `(batch,)` of spins `(batch, n_sites, 3)`; ValueError when `x` has another shape."""
-        return _Electrons(self, self.vectors(x)).grand_potential
+        import torch
+
+        # A few lattices at a time: their matrices take far more memory than their spins.
+        return torch.cat([_Electrons(self, part).grand_potential for part in self.vectors(x).split(128)])
 
     def force(self, x):
         """−∂Ω/∂S `(batch, n_sites, 3)`: −J times the electrons' spin on each site (Hellmann and Feynman)."""
