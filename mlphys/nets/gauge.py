@@ -64,9 +64,7 @@ class GaugeCovariant(nn.Module):
             # batch, site, channel i of this site times channel j of those around, into channel k
             mixed = near @ weights.to(w.dtype).permute(2, 0, 1).flatten(1)
             mixed = mixed.unflatten(-1, weights.shape[:2])
-            w = (mixed * here[..., None, :]).sum(-1)
-            # Products of products of sums grow without bound; their sizes are gauge-invariant.
-            loops.append(w / (1 + w.abs() ** 2).sqrt())
+            loops.append((mixed * here[..., None, :]).sum(-1))
         return loops
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
