@@ -78,7 +78,8 @@ class EquivariantEnergy(nn.Module):
     def correlations(self, x) -> torch.Tensor:
         """Σ_pairs S · S' of the last vectors, by shell, `(batch, shells)`: the energy is linear in them."""
         last = self.vectors(torch.as_tensor(x).to(self.adjacency))[-1]
-        return (last @ last.mT).flatten(1) @ self.adjacency[1:].flatten(1).T / 2
+        # Shell by shell: all pairs of all configurations at once would be gigabytes on a large lattice.
+        return torch.stack([(last * (neighbours @ last)).sum((1, 2)) / 2 for neighbours in self.adjacency[1:]], 1)
 
     def kernels(self, weights: torch.Tensor, first: int = 0) -> torch.Tensor:
         """Matrices `(rows, n_sites, n_sites)` of one row of weights each, one weight for each shell from `first` on."""
