@@ -89,16 +89,16 @@ class DiffusionModel(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:  # fmt: skip
         """n independent configurations `(n, *shape)` and their log q `(n,)`, None for methods without a known density.
 
-        Beside the methods of the model, without density: "euler_maruyama", where `noise` h in [0, 1] leads from the
-        probability flow (0) to the reverse stochastic equation (1) through equations with the same distributions at every
+        Beside the methods of the model, without density: "euler_maruyama", where `noise` h ≥ 0 leads from the probability
+        flow (0) to the reverse stochastic equation (1), and beyond, through equations with the same distributions at every
         time; "predictor_corrector", the same with a step of Langevin dynamics after each; "multistep", an exponential
         integrator of second order with one evaluation a step. probes=0 leaves the density out. Sources: Song et al. 2021
         (arXiv:2011.13456); Lu et al. 2022 (arXiv:2211.01095).
         """
         n, method = checks.whole("n", n, 1), self.method if method is None else method
         checks.one_of("method", method, METHODS)
-        if not 0 <= noise <= 1:
-            raise ValueError(f"noise={noise!r} is not allowed: it must lie between 0 and 1")
+        if not 0 <= noise < math.inf:
+            raise ValueError(f"noise={noise!r} is not allowed: it must not be negative")
         steps = self.steps if steps is None else checks.whole("steps", steps, 1)
         probes = self._probes(probes) if method in DETERMINISTIC else 0
         generator, origin, parts = torch_generator(seed, "sample"), self.origin, []

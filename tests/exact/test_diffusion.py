@@ -172,7 +172,7 @@ def healed(epsilon, noise):
     return noise / k + (1 - noise / k) * math.exp(-10 * k)
 
 
-@pytest.mark.parametrize(("epsilon", "noise"), [(0.1, 0.0), (0.1, 1.0), (-0.1, 0.0), (-0.1, 1.0), (0.1, 0.3)])
+@pytest.mark.parametrize(("epsilon", "noise"), [(0.1, 0.0), (0.1, 1.0), (-0.1, 0.0), (-0.1, 1.0), (0.1, 0.3), (0.1, 1.7)])
 def test_noise_heals_a_wrong_score(epsilon, noise):
     known = {(0.1, 0.0): 0.36788, (0.1, 1.0): 0.83333, (-0.1, 0.0): 2.71828, (-0.1, 1.0): 1.24992}
     exact = healed(epsilon, noise)
@@ -447,7 +447,7 @@ def test_refusals_of_fit(options, named):
 def test_refusals():
     process = VariancePreserving()
     model = DiffusionModel(process, lambda x, t: -x, 2)
-    for named, wrong in [("method", "leap"), ("noise", 2.0), ("steps", 0), ("n", 0)]:
+    for named, wrong in [("method", "leap"), ("noise", -0.5), ("steps", 0), ("n", 0)]:
         with pytest.raises(ValueError, match=named):
             model.sample(**{"n": 3, named: wrong})
     with pytest.raises(ValueError, match="x has shape"):
