@@ -58,6 +58,16 @@ def diverging() -> tuple[str, ...]:
     return _hexadecimal(np.concatenate([_walk(np.stack([blue, white]), at), _walk(np.stack([white, brown]), at)]))
 
 
+def shades(count: int) -> tuple[str, ...]:
+    """`count` colours from the dark of spin down to a light blue, for densities.
+
+    >>> shades(2)
+    ('#06223f', '#89c5f7')
+    """
+    ends = np.array([[0.25, -0.02, -0.06], [0.8, -0.04, -0.085]])
+    return _hexadecimal(_walk(ends, np.linspace(0, 1, count)))
+
+
 _BANDS, _TURNS = 7, 36
 
 
