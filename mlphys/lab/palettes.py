@@ -62,9 +62,9 @@ def shades(count: int) -> tuple[str, ...]:
     """`count` colours from the dark of spin down to a light blue, for densities.
 
     >>> shades(2)
-    ('#06223f', '#89c5f7')
+    ('#06223f', '#6caae5')
     """
-    ends = np.array([[0.25, -0.02, -0.06], [0.8, -0.04, -0.085]])
+    ends = np.array([[0.25, -0.02, -0.06], [0.72, -0.04, -0.1]])
     return _hexadecimal(_walk(ends, np.linspace(0, 1, count)))
 
 

@@ -1,0 +1,172 @@
+"""Lecture 09, diffusion: its sizes, and particles that dissolve into noise and come back from it, live."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys.lab import (
+    App,
+    Choice,
+    Control,
+    LatticeView,
+    Plot,
+    Readouts,
+    SimulationPlayer,
+    TrainingPlayer,
+    controls,
+    line,
+    theme,
+)
+from mlphys.lectures.diffusion_live import SOLVERS, WORLDS, Film, Pupil, process, trajectories
+from mlphys.lectures.diffusion_pictures import PALETTE, plane, sheet
+from mlphys.lectures.sizes import choose
+
+if TYPE_CHECKING:
+    from mlphys.train import Step
+
+__all__ = ["WORLDS", "Film", "Pupil", "app", "process", "sizes", "trajectories"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes.
+
+    `live_steps` belong to the training in the app.
+    """
+
+    live_steps: int
+
+
+_SIZES = {"ci": Sizes(100), "lecture": Sizes(2000), "full": Sizes(20000)}
+
+
+def sizes(name: str | None = None) -> Sizes:
+    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
+    return choose(_SIZES, name)
+
+
+SHOWN = {"second moment": "⟨q²⟩", "free energy": "−ln p(q) + constant"}
+SCORES = ("exact", "learnt by the network")
+READOUTS = {
+    "samples": "samples",
+    "square": "⟨q²⟩ of the samples",
+    "right": "share with q > 0",
+    "evaluations": "evaluations of the score, each",
+    "speciation": "½ ln Λ is time",
+}
+HEIGHT = 260
+CAPTIONS = {
+    True: "across: time, from data to noise and back to data; up: {}; bright: exact density, scaled at each time",
+    False: "the plane: bright is the exact density, arrows are the score, points are particles",
+}
+
+
+def app(size: str | None = None) -> App:
+    """Trajectories from data to noise and back, under one time: choose data, solver, ħ, and how wrong the score is."""
+    chosen = sizes(size)
+    marks = {0.0: "data", 1.0: "noise", 2.0: "data again"}
+    timeline = controls(label="time", time=Control(0.0, 2.0, 0.0, step=1 / Film.COLUMNS, label="time", marks=marks))
+    knobs = controls(
+        data=Choice(list(WORLDS), label="data"),
+        solver=Choice(list(SOLVERS), label="the way back"),
+        steps=Control(2, 200, 100, label="steps"),
+        noise=Control(0.0, 2.0, 1.0, step=0.05, label="ħ, noise on the way back", marks={0.0: "flow", 1.0: "reversal"}),
+        wrong=Control(-0.3, 0.3, 0.0, step=0.01, label="ε, score too large by"),
+        score=Choice(list(SCORES), label="score"),
+        plot=Choice(list(SHOWN), label="plot"),
+    )
+    view = LatticeView(palette=PALETTE, label="trajectories over densities", size=560)
+    readouts = Readouts(*READOUTS, labels=READOUTS)
+    density = Plot(x="x", y="probability density", label="density at this time", height=HEIGHT)
+    curve = Plot(x="time", y=SHOWN[knobs.plot], label="second moment, or free energy", height=HEIGHT)
+    pupil_of = cache(lambda name: Pupil(WORLDS[name]))
+
+    def score() -> Any:
+        if knobs.score == SCORES[0]:
+            return exact_of(knobs.data)
+        return pupil_of(knobs.data).shown
+
+    exact_of = cache(lambda name: WORLDS[name].score())
+
+    def make(seed: int) -> Film:
+        return Film(WORLDS[knobs.data], knobs.solver, knobs.steps, knobs.noise, knobs.wrong, score, seed)
+
+    def again(film: Film, _: Any) -> Film:
+        """The same moment of a film with the same random numbers, as the controls say now."""
+        renewed = make(film.seed)
+        renewed.seek(film.time)
+        return renewed
+
+    def draw(film: Film) -> None:
+        flat = film.world.n != 2
+        view.caption = CAPTIONS[flat].format(film.world.axis)
+        view.show(sheet(film) if flat else plane(film))
+        timeline.time = film.time
+        if film.column % 5 == 0:
+            plot(film)
+
+    def plot(film: Film) -> None:
+        world = film.world
+        q = np.linspace(-world.reach, world.reach, 161)
+        exact = world.density(q, max(film.t, 1e-3))
+        share, edges = np.histogram(world.coordinate(film.x), 48, (-world.reach, world.reach))
+        width = edges[1] - edges[0]
+        bars = {"type": "bar", "x": (edges[1:] + edges[:-1]) / 2, "y": share / film.batch / width, "name": "particles",
+                "marker": {"color": theme.colour(4)}}  # fmt: skip
+        axis = {"title": {"text": world.axis}, "range": [-world.reach, world.reach]}
+        density.update(bars, line(q, exact, "exact", 0), layout={"xaxis": axis, "bargap": 0})
+        if knobs.plot == "free energy":
+            well = -np.log(np.maximum(exact, 1e-12))
+            traces, ranges = [line(q, well - well.min(), "exact", 0)], [-0.2, 8]
+        else:
+            clock = np.linspace(0, 2, len(film.clock))
+            path = (film.path() ** 2).mean(1)
+            traces = [line(clock, world.square(film.clock**2), "exact", 0, "dash"), line(clock[: len(path)], path, "particles", 4)]
+            axis, ranges = {"title": {"text": "time"}, "range": [0, 2]}, [0, 1.6 * max(world.square(0), world.unit)]
+        vertical = {"title": {"text": SHOWN[knobs.plot]}, "range": ranges}
+        curve.update(*traces, layout={"xaxis": axis, "yaxis": vertical})
+
+    def tell(film: Film) -> None:
+        values: dict[str, Any] = dict.fromkeys(READOUTS) | {"samples": sum(map(len, film.ends))} | film.measured()
+        values["evaluations"] = film.evaluations
+        values["speciation"] = 2 - film.world.speciation
+        readouts.update(**values)
+
+    def begin() -> "Iterator[Step]":
+        return pupil_of(knobs.data).learn(chosen.live_steps)
+
+    def learnt() -> dict[str, Any]:
+        """The way back uses the score as it is known by now; what was measured with another is dropped."""
+        pupil = pupil_of(knobs.data)
+        with player.lock:
+            pupil.show()
+            if knobs.score == SCORES[1]:
+                player.simulation.forget()
+        return {"distance from the exact score": pupil.distance()}
+
+    def move(_: Any) -> None:
+        with player.lock:
+            if abs(player.simulation.time - timeline.time) > 1e-6:
+                player.simulation.seek(timeline.time)
+                player.show()
+
+    training = TrainingPlayer(begin, learnt, y="⟨|s · score + z|²⟩", label="the training")
+    training.plot.height = HEIGHT
+    names = ("data", "solver", "steps", "noise", "wrong", "score")
+    player = SimulationPlayer(
+        make, knobs, draw=draw, plot=plot, tell=tell, turns=dict.fromkeys(names, again), rebuilds=(), label="the film"
+    )
+    timeline.observe(move)
+    knobs.observe(lambda _: training.reset(), ["data"])
+    return App(
+        "There and back again",
+        "Noise destroys whatever it is given: which force leads back, and what does noise do on the way?",
+        views=[view, timeline],
+        plots=[density, curve, training.plot],
+        controls=knobs,
+        player=[player, training],
+        readouts=readouts,
+    )
