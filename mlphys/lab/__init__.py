@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from mlphys.lab.control import Choice, Control, Controls, Switch, controls
     from mlphys.lab.exercises import Exercise, Verdict
     from mlphys.lab.lattice_view import LatticeView, checksum
-    from mlphys.lab.measurement import Disagreement, Measured, measured, measured_table
+    from mlphys.lab.live_app import LiveApp
+    from mlphys.lab.measurement import Disagreement, Measured, measured, measured_table, with_errors
+    from mlphys.lab.optimisation import Optimisation
     from mlphys.lab.player import Player
     from mlphys.lab.plot import Plot
     from mlphys.lab.readouts import Readouts
     from mlphys.lab.simulation import Simulation, SimulationPlayer
-    from mlphys.lab.traces import band, line, markers
+    from mlphys.lab.traces import band, line, markers, points
     from mlphys.lab.training import TrainingPlayer
 
 _HOMES = {
@@ -24,12 +26,14 @@ _HOMES = {
     "control": ["Choice", "Control", "Controls", "Switch", "controls"],
     "exercises": ["Exercise", "Verdict"],
     "lattice_view": ["LatticeView", "checksum"],
-    "measurement": ["Disagreement", "Measured", "measured", "measured_table"],
+    "live_app": ["LiveApp"],
+    "measurement": ["Disagreement", "Measured", "measured", "measured_table", "with_errors"],
+    "optimisation": ["Optimisation"],
     "player": ["Player"],
     "plot": ["Plot"],
     "readouts": ["Readouts"],
     "simulation": ["Simulation", "SimulationPlayer"],
-    "traces": ["band", "line", "markers"],
+    "traces": ["band", "line", "markers", "points"],
     "training": ["TrainingPlayer"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -3,7 +3,11 @@
 import html
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LIMIT = 5.0
 """Deviations beyond this many σ mean that something is wrong, not unlucky: 1 in 1.7 million for a Gaussian."""
@@ -26,6 +30,21 @@ def with_error(mean: float, error: float) -> str:
     if decimals > 0:
         return f"{mean:.{decimals}f}({error * 10**decimals:.0f})"
     return f"{round(mean, decimals):.0f}({round(error, decimals):.0f})"
+
+
+def with_errors(table: "DataFrame") -> "DataFrame":
+    """A table to be read: each column called error, or …_error, is joined with the column before it, as 0.934(5).
+
+    >>> import pandas as pd
+    >>> with_errors(pd.DataFrame({"side": [10], "accuracy": [0.8341], "error": [0.0052]})).accuracy.tolist()
+    ['0.834(5)']
+    """
+    shown = table.copy()
+    for value, error in pairwise(table.columns):
+        if error.endswith("error"):
+            shown[value] = [minus(with_error(*pair)) for pair in zip(table[value], table[error], strict=True)]
+            del shown[error]
+    return shown
 
 
 def split(estimate: Any) -> tuple[float, float]:

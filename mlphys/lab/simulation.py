@@ -136,9 +136,9 @@ class SimulationPlayer(Player):
         self._seed += 1
         self.simulation = self._make(self._seed)
         self.steps = 0
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
         self._draw(self.simulation)
         self._tell(self.simulation)
         self._plot(self.simulation)
@@ -146,7 +146,7 @@ class SimulationPlayer(Player):
     def _run(self, stop: threading.Event) -> None:
         super()._run(stop)
         if not self.message:
-            self._guarded(self._show, count=0)
+            self._guarded(self.show, count=0)
 
     def _frame(self) -> None:
         self.simulation.advance(int(getattr(self._knobs, "sweeps", 1)))
@@ -161,4 +161,4 @@ class SimulationPlayer(Player):
                 return self._rebuild()
             if change.name in self._turns:
                 self.simulation = self._turns[change.name](self.simulation, change.new) or self.simulation
-            self._show()
+            self.show()

@@ -1,10 +1,12 @@
 """Traces of a plot, in the theme's colours: a line, points with error bars, a line in its error band."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mlphys.lab import theme
+from mlphys.stats import Estimate
 
 Trace = dict[str, Any]
 
@@ -40,6 +42,16 @@ def markers(x: Any, mean: Any, error: Any = None, name: str = "", colour: int | 
         error = _errors(error, mean)
         trace["error_y"] = {"type": "data", "array": error, "color": tint, "thickness": 2, "width": 5}
     return trace
+
+
+def points(found: Mapping[float, Estimate], name: str, colour: int | str = 0, symbol: str = "circle") -> Trace:
+    """What was found at each x, with its error bars.
+
+    >>> points({2.0: Estimate(0.5, 0.1), 1.0: Estimate(0.4, 0.2)}, "measured")["x"]
+    array([1., 2.])
+    """
+    x = sorted(found)
+    return markers(x, [found[at].mean for at in x], [found[at].error for at in x], name, colour, symbol)
 
 
 def band(x: Any, mean: Any, error: Any, name: str, colour: int | str = 0) -> list[Trace]:

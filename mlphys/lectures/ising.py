@@ -1,8 +1,8 @@
 """Lecture 01, the Ising model: its sizes, its live magnet, and the trap of shared random numbers."""
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -14,15 +14,15 @@ from mlphys.lab import (
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Player,
     Plot,
     Readouts,
     Simulation,
-    SimulationPlayer,
     Switch,
     controls,
     line,
-    markers,
+    points,
 )
 from mlphys.lectures.ising_exercises import exercises
 from mlphys.lectures.ising_experiments import SAMPLERS, dynamic_exponent, heat_capacity, slowing_down, yardstick
@@ -70,16 +70,12 @@ class Sizes:
     yardstick_samples: int
 
 
-_SIZES = {
+SIZES = {
     "ci": Sizes(64, 8, 16, 400, (8, 16, 32), 2000, (8, 16), 1000),
     "lecture": Sizes(256, 16, 32, 2000, (8, 16, 32, 64), 3000, (32, 64, 128), 1000),
     "full": Sizes(512, 64, 64, 10000, (8, 16, 32, 64, 128), 10000, (16, 32, 64, 128, 256), 10000),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, SIZES)
 
 
 def temperature_grid(low: float, high: float) -> np.ndarray:
@@ -117,7 +113,7 @@ def looks_infinite(live: Simulation) -> bool:
     return bool(live.side * (4 * beta + 2 * np.log(np.tanh(beta))) > 20)
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """The live magnet: drag the temperature and see it melt, beside the exact solution."""
     chosen = sizes(size)
     knobs = controls(
@@ -134,7 +130,7 @@ def app(size: str | None = None) -> App:
     history = Plot(x="time (frames)", y="m and e (J) per site", label="history of energy and magnetisation")
     grid = temperature_grid(1.0, 4.0)
     exact_curve = cache(lambda quantity, side: exact(quantity, side, grid))
-    visited: dict[tuple[str, int, float], Estimate] = {}
+    visited: dict[tuple[str, int], dict[float, Estimate]] = defaultdict(dict)
 
     def make(seed: int) -> Simulation:
         model = mp.Ising(mp.square(int(knobs.side)))
@@ -145,10 +141,7 @@ def app(size: str | None = None) -> App:
     def plot(magnet: Simulation) -> None:
         quantity, side = knobs.quantity, magnet.side
         traces = [line(grid, exact_curve(quantity, side), name=f"exact, L = {QUANTITIES[quantity][1]}")]
-        points = sorted((t, e) for (q, length, t), e in visited.items() if q == quantity and length == side)
-        if points:
-            t, e = zip(*points, strict=True)
-            traces.append(markers(t, [v.mean for v in e], [v.error for v in e], name=f"measured, L = {side}", colour=1))
+        traces.append(points(visited[quantity, side], f"measured, L = {side}", colour=1))
         curve.update(*traces, layout={"yaxis": {"title": {"text": QUANTITIES[quantity][0]}}})
         energy, m = magnet.recent("energy"), magnet.recent("magnetisation")
         time = np.arange(len(energy))
@@ -165,30 +158,18 @@ def app(size: str | None = None) -> App:
         for quantity in QUANTITIES:
             estimate = measure(magnet, quantity)
             if estimate is not None:
-                visited[quantity, magnet.side, round(magnet.temperature, 2)] = estimate
+                visited[quantity, magnet.side][round(magnet.temperature, 2)] = estimate
                 shown = (estimate.mean, estimate.error, float(exact(quantity, magnet.side, magnet.temperature)))
                 values[quantity] = shown if quantity != "magnetisation" or looks_infinite(magnet) else shown[:2]
         readouts.update(**values)
 
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=lambda magnet: view.show(magnet.x),
-        plot=plot,
-        tell=tell,
-        turns={"temperature": Simulation.heat},
-        rebuilds=("side", "sampler", "start"),
-        label="the magnet",
-    )
-    return App(
+    return LiveApp(
         "A magnet that melts",
         "At which temperature does the order disappear, and what does the lattice look like there?",
-        views=[view],
-        plots=[curve, history],
-        controls=knobs,
-        player=player,
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[curve, history],
+        make=make, draw=lambda magnet: view.show(magnet.x), plot=plot, tell=tell,
+        turns={"temperature": Simulation.heat}, rebuilds=("side", "sampler", "start"), label="the magnet",
+    )  # fmt: skip
 
 
 class SharedHeatBath(mp.Sampler):

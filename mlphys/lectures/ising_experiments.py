@@ -1,11 +1,15 @@
 """Experiments of lecture 01 that take more than a cell: critical slowing down, and the yardstick."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 import mlphys as mp
 from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE
 from mlphys.stats import Estimate, jackknife
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SAMPLERS = {
     "Metropolis": mp.Metropolis,
@@ -32,7 +36,7 @@ def heat_capacity(chain: mp.Chain, side: int, temperature: float) -> Estimate:
     return jackknife(lambda e, e2: side**2 * (e2 - e**2) / temperature**2, energy, energy**2)
 
 
-def slowing_down(sides, samples: int, chains: int = 16, seed: int = 1, progress=None) -> pd.DataFrame:
+def slowing_down(sides, samples: int, chains: int = 16, seed: int = 1, progress=None) -> "DataFrame":
     """Autocorrelation time of |m| at the critical temperature, in sweeps: one row for each sampler and side L.
 
     `samples` are measured on each of `chains` chains, or of four times as many where packing makes them cheap.
@@ -49,10 +53,10 @@ def slowing_down(sides, samples: int, chains: int = 16, seed: int = 1, progress=
             rows.append({"sampler": name, "L": side, "tau": estimate.tau * thin, "tau_error": estimate.tau_error * thin})
             if progress is not None:
                 progress(len(rows), len(SAMPLERS) * len(sides))
-    return pd.DataFrame(rows)
+    return _table(rows)
 
 
-def dynamic_exponent(table: pd.DataFrame, sampler: str, smallest: int = 0) -> Estimate:
+def dynamic_exponent(table: "DataFrame", sampler: str, smallest: int = 0) -> Estimate:
     """The exponent z of τ ∝ L^z by weighted least squares of ln τ on ln L, over the sides from `smallest` on.
 
     Its error is that of the times, enlarged where they scatter about the line by more than their errors.
@@ -67,7 +71,7 @@ def dynamic_exponent(table: pd.DataFrame, sampler: str, smallest: int = 0) -> Es
     return Estimate(float(slope), float(np.sqrt(max(scatter, 1.0) / (weight * centred**2).sum())))
 
 
-def yardstick(sides, samples: int, chains: int = 16, seed: int = 2, progress=None) -> pd.DataFrame:
+def yardstick(sides, samples: int, chains: int = 16, seed: int = 2, progress=None) -> "DataFrame":
     """Effective samples per second at the critical temperature, of the slowest observable of each sampler and side.
 
     Signed magnetisation is left out: no sampler needs it, since up and down are the same physics.
@@ -87,4 +91,11 @@ def yardstick(sides, samples: int, chains: int = 16, seed: int = 2, progress=Non
             rows[-1]["energy"] = str(chain.estimate("energy"))
             if progress is not None:
                 progress(len(rows), len(SAMPLERS) * len(sides))
+    return _table(rows)
+
+
+def _table(rows: list[dict]) -> "DataFrame":
+    # Imported here: an app that opens has no use for pandas.
+    import pandas as pd
+
     return pd.DataFrame(rows)

@@ -1,10 +1,6 @@
-"""The exercises of lecture 01: the stub fails, the solution passes, usual mistakes are told apart; and its experiments."""
-
-import subprocess
-import sys
+"""Lecture 01: usual mistakes in its exercises, its experiments, its live numbers."""
 
 import numpy as np
-import pytest
 
 import mlphys as mp
 from mlphys.lectures import ising as lecture
@@ -49,7 +45,7 @@ def too_small_by_root_two(series):
     return series.std() * np.sqrt(mp.stats.autocorrelation_time(series)[0] / len(series))
 
 
-# For each exercise two usual mistakes and a word of the diagnosis that each must get.
+# For each exercise usual mistakes and a word of the diagnosis that each must get (see test_lectures.py).
 MISTAKES = {
     "energy": [(both_ends, "both of its ends"), (open_ends, "boundary")],
     "acceptance": [
@@ -63,27 +59,6 @@ MISTAKES = {
     ],
     "sampler": [(AllAtOnce, "wrong distribution"), (OneCoin, "")],
 }
-
-
-@pytest.mark.parametrize("name", lecture.exercises)
-def test_stub_fails_and_solution_passes(name):
-    exercise = lecture.exercises[name]
-    assert not exercise.check(exercise.stub) and "stub" in exercise.verdict.message
-    assert exercise.check(exercise.solution)
-
-
-@pytest.mark.parametrize("name", lecture.exercises)
-def test_usual_mistakes_are_told_apart(name):
-    messages = []
-    for answer, word in MISTAKES[name]:
-        verdict = lecture.exercises[name].check(answer)
-        assert not verdict and word in verdict.message
-        messages.append(verdict.message)
-    assert len(set(messages)) == 2
-
-
-def test_every_exercise_has_its_mistakes():
-    assert set(MISTAKES) == set(lecture.exercises)
 
 
 def test_dynamic_exponent_recovers_a_power_law():
@@ -104,23 +79,6 @@ def test_shared_numbers_make_copies_and_the_contract_sees_it():
 
     failed = {verdict.check for verdict in judge(SharedHeatBath, samples=100) if not verdict.passed}
     assert "independent chains" in failed
-
-
-def test_app_runs_stops_and_closes():
-    app = lecture.app("ci")
-    app.player.step_once()
-    app.player.start()
-    app.player.stop()
-    assert app.player.steps >= 1 and not app.player.message
-    app.close()
-
-
-def test_opening_the_app_and_a_step_take_no_torch():
-    code = (
-        "import sys; from mlphys.lectures import ising; app = ising.app('ci'); app.player.step_once(); app.close(); "
-        "print('torch' in sys.modules)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
 def test_live_numbers_are_those_of_the_exact_solution():
