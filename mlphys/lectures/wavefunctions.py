@@ -1,9 +1,9 @@
 """Lecture 05, wave functions: its sizes, and the live optimisation of a chain in a transverse field."""
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,19 +12,20 @@ import mlphys as mp
 from mlphys.exact.quantum import free_fermions
 from mlphys.hamiltonians.born import Born
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
+    Optimisation,
     Plot,
     Readouts,
-    SimulationPlayer,
     band,
     controls,
     line,
     markers,
+    points,
+    with_errors,
 )
-from mlphys.lectures.phases import with_errors
 from mlphys.lectures.sizes import choose
 from mlphys.lectures.wavefunctions_exercises import exercises
 from mlphys.random import generator
@@ -32,6 +33,7 @@ from mlphys.stats import Estimate
 
 # nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
+    from mlphys.nets import RBM
     from mlphys.vmc import Step
 
 __all__ = ["LOG", "Descent", "app", "exercises", "sizes", "with_errors"]
@@ -75,68 +77,43 @@ _SIZES = {
         16, 600, 400000, 16, 8064, 0.02,
     ),
 }  # fmt: skip
+sizes = partial(choose, _SIZES)
 
 
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+class Descent(Optimisation):
+    """A restricted Boltzmann machine on its way to the ground state of −Σ σᶻσᶻ − h Σ σˣ; `rate` may change at any time."""
 
-
-class Descent:
-    """A restricted Boltzmann machine on its way to the ground state of −Σ σᶻσᶻ − h Σ σˣ, one step after the other.
-
-    `rate` may be changed between steps; after a change of `field`, `method` or `samples` by `turn` the optimisation goes on
-    from the present weights. Nothing is drawn, and torch is not loaded, before the first step.
-    """
-
-    MEMORY, ROWS, RECENT = 600, 40, 20
+    MEMORY, ROWS = 600, 40
 
     def __init__(self, n_sites: int, alpha: int, field: float, method: str, rate: float, samples: int, seed: int):
-        self.n_sites, self.alpha, self.seed = n_sites, alpha, seed
-        self.field, self.method, self.rate, self.samples = field, method, rate, samples
-        self.count, self.turns = 0, 0
-        self.past: deque[tuple[int, float, Step]] = deque(maxlen=self.MEMORY)
-        self.psi: Any = None
-        self._steps: Iterator[Step] | None = None
-        self._since = 0
+        super().__init__(n_sites, seed)
+        self.alpha, self.field, self.method, self.rate, self.samples = alpha, field, method, rate, samples
         self.x = 2 * generator(seed, "start").integers(0, 2, (self.ROWS, n_sites), np.int8) - 1
 
-    def turn(self, **settings: Any) -> None:
-        """Go on from the present weights with another field, method, or number of samples."""
-        for name, value in settings.items():
-            setattr(self, name, value)
-        self._steps = None
-        if "field" in settings:
-            self._since = self.count
+    def model(self) -> mp.TransverseIsing:
+        return mp.TransverseIsing(mp.chain(self.n_sites), field=self.field)
+
+    def network(self) -> "RBM":
+        from mlphys import nets
+
+        return nets.RBM(self.n_sites, self.alpha, seed=self.seed)
+
+    def options(self) -> dict[str, Any]:
+        return {"samples": self.samples, "rate": lambda _: self.rate, "method": self.method}
+
+    @property
+    def exact_energy(self) -> float:  # type: ignore[override]
+        return free_fermions(self.n_sites, 1.0, self.field) / self.n_sites
 
     def _begin(self) -> "Iterator[Step]":
-        from mlphys import nets, vmc
-
-        model = mp.TransverseIsing(mp.chain(self.n_sites), field=self.field)
-        self.psi = self.psi or nets.RBM(self.n_sites, self.alpha, seed=self.seed)
-        self._sampler = mp.Metropolis(Born(self.psi, model))
+        steps = super()._begin()
+        self._sampler = mp.Metropolis(Born(self.psi, self.model()))
         self._state = self._sampler.init(self.ROWS, seed=self.seed, start=self.x)
-        self.turns += 1
-        return vmc.ground_state(
-            model,
-            self.psi,
-            10**9,
-            self.samples,
-            seed=self.seed + 1000 * self.turns,
-            rate=lambda _: self.rate,
-            method=self.method,
-        )
+        return steps
 
     def advance(self, _sweeps: int = 1) -> None:
         """One step of the optimisation, and one sweep of the chains in the picture."""
-        self._steps = self._steps or self._begin()
-        try:
-            step = next(self._steps)
-        except Exception:
-            self._steps = None  # Broken: the next step begins anew, from the last good weights.
-            raise
-        self.count += 1
-        self.past.append((self.count, self.field, step))
+        self.step()
         self._sampler.step(self._state)
         self.x = self._state.x.numpy()
 
@@ -147,33 +124,6 @@ class Descent:
             return np.zeros((self.n_sites, self.alpha * self.n_sites))
         weights = self.psi.weights.detach().cpu().numpy()
         return weights[:, np.argsort(np.abs(weights).argmax(0), kind="stable")]
-
-    @property
-    def exact(self) -> float:
-        """The exact energy per site."""
-        return free_fermions(self.n_sites, 1.0, self.field) / self.n_sites
-
-    @property
-    def at_this_field(self) -> "list[Step]":
-        """The steps since the field was changed."""
-        return [step for count, _, step in self.past if count > self._since]
-
-    @property
-    def energy(self) -> Estimate | None:
-        """Energy per site, the mean of the newest steps at this field; None before the first few."""
-        newest = self.at_this_field[-self.RECENT :]
-        if len(newest) < 3:
-            return None
-        mean = np.mean([step.energy.mean for step in newest])
-        error = np.sqrt(sum(step.energy.error**2 for step in newest)) / len(newest)
-        return Estimate(float(mean) / self.n_sites, float(error) / self.n_sites)
-
-    def series(self) -> tuple[np.ndarray, ...]:
-        """Number, energy per site, its error, exact energy per site of the steps remembered."""
-        exact = cache(lambda field: free_fermions(self.n_sites, 1.0, field))
-        rows = [(count, step.energy.mean, step.energy.error, exact(field)) for count, field, step in self.past]
-        count, *energies = np.array(rows).reshape(-1, 4).T
-        return count, *(energy / self.n_sites for energy in energies)
 
 
 # A logarithmic axis with powers of ten alone.
@@ -188,7 +138,7 @@ SHOWN = {
 METHODS = {"stochastic reconfiguration": ("sr", 0.05), "Adam": ("adam", 0.01)}
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """A live search for the ground state: turn the field, and see the wave function follow."""
     chosen = sizes(size)
     knobs = controls(
@@ -223,19 +173,11 @@ def app(size: str | None = None) -> App:
     other = Plot(x=SHOWN[knobs.plot][0], y=SHOWN[knobs.plot][1], label="zero variance, or the field")
     grid = np.linspace(0.2, 2.0, 91)
     curve = cache(lambda n_sites: np.array([free_fermions(n_sites, 1.0, h) for h in grid]) / n_sites)
-    visited: dict[tuple[int, float], Estimate] = {}
+    visited: dict[int, dict[float, Estimate]] = defaultdict(dict)
 
     def make(seed: int) -> Descent:
-        settings = knobs.values()
-        return Descent(
-            int(settings["n_sites"]),
-            int(settings["alpha"]),
-            settings["field"],
-            METHODS[settings["method"]][0],
-            settings["rate"],
-            int(settings["samples"]),
-            seed,
-        )
+        n_sites, alpha, samples = int(knobs.n_sites), int(knobs.alpha), int(knobs.samples)
+        return Descent(n_sites, alpha, knobs.field, METHODS[knobs.method][0], knobs.rate, samples, seed)
 
     def draw(descent: Descent) -> None:
         if knobs.picture == "weights":
@@ -261,10 +203,10 @@ def app(size: str | None = None) -> App:
         other.update(*draw_other(descent), layout=axes)
 
     def by_variance(descent: Descent) -> list:
-        steps = descent.at_this_field[-200:]
+        steps = descent.since_turn[-200:]
         variance = [step.variance / descent.n_sites for step in steps]
         points = markers(variance, [step.energy.mean / descent.n_sites for step in steps], None, "steps at this field")
-        return [points, markers([0.0], [descent.exact], None, "exact", 1, "diamond")]
+        return [points, markers([0.0], [descent.exact_energy], None, "exact", 1, "diamond")]
 
     def by_step(descent: Descent) -> list:
         count, energy, error, exact = descent.series()
@@ -273,21 +215,20 @@ def app(size: str | None = None) -> App:
         return [line(count, above / -exact, "energy"), line(count, error / -exact, "its error", 1, "dot")]
 
     def by_field(descent: Descent) -> list:
-        found = sorted((h, value) for (n_sites, h), value in visited.items() if n_sites == descent.n_sites)
-        h, mean = np.array([(h, value.mean) for h, value in found]).reshape(-1, 2).T
-        error = np.array([value.error for _, value in found])
+        found = visited[descent.n_sites]
         if knobs.plot == "energy against field":
-            return [line(grid, curve(descent.n_sites), "exact", 1), markers(h, mean, error, "found")]
-        exact = np.array([free_fermions(descent.n_sites, 1.0, field) for field in h]) / descent.n_sites
-        return [markers(h, np.maximum(mean - exact, error) / np.abs(exact), error / np.abs(exact), "found")]
+            return [line(grid, curve(descent.n_sites), "exact", 1), points(found, "found")]
+        exact = {h: free_fermions(descent.n_sites, 1.0, h) / descent.n_sites for h in found}
+        # Below the error there is only noise, and a logarithm has no room for it.
+        relative = {h: Estimate(max(e.mean - exact[h], e.error) / -exact[h], e.error / -exact[h]) for h, e in found.items()}
+        return [points(relative, "found")]
 
     def tell(descent: Descent) -> None:
-        energy, steps, exact = descent.energy, descent.at_this_field, descent.exact
+        energy, newest, exact = descent.energy, descent.recent, descent.exact_energy
         values: dict[str, Any] = {"step": descent.count, "exact_energy": f"{exact:.6f}".replace("-", "−")}
         values |= dict.fromkeys(("energy", "relative_error", "variance", "v_score", "r_hat"))
         if energy:
-            visited[descent.n_sites, round(descent.field, 2)] = energy
-            newest = steps[-Descent.RECENT :]
+            visited[descent.n_sites][round(descent.field, 2)] = energy
             values |= {"energy": energy, "relative_error": ((energy.mean - exact) / -exact, energy.error / -exact)}
             values["variance"] = float(np.mean([step.variance for step in newest])) / descent.n_sites
             values["v_score"] = float(np.mean([step.v_score for step in newest]))
@@ -301,27 +242,16 @@ def app(size: str | None = None) -> App:
         name, knobs.rate = METHODS[method]
         descent.turn(method=name)
 
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
+    return LiveApp(
+        "A network finds a ground state",
+        "How few numbers hold a quantum state of 2ᴺ? Turn the field, and watch the wave function follow.",
+        knobs, readouts, views=[view], plots=[history, other],
+        make=make, draw=draw, plot=plot, tell=tell,
         turns={
             "field": lambda descent, field: descent.turn(field=field),
             "method": set_method,
             "samples": lambda descent, samples: descent.turn(samples=int(samples)),
             "rate": set_rate,
         },
-        rebuilds=("n_sites", "alpha"),
-        label="the optimisation",
-    )
-    return App(
-        "A network finds a ground state",
-        "How few numbers hold a quantum state of 2ᴺ? Turn the field, and watch the wave function follow.",
-        views=[view],
-        plots=[history, other],
-        controls=knobs,
-        player=player,
-        readouts=readouts,
-    )
+        rebuilds=("n_sites", "alpha"), label="the optimisation",
+    )  # fmt: skip
