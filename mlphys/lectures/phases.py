@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,30 +10,27 @@ import numpy as np
 import mlphys as mp
 from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE, potts_transition
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
     Simulation,
-    SimulationPlayer,
     Switch,
-    TrainingPlayer,
     band,
     controls,
     line,
     markers,
     theme,
+    with_errors,
 )
-from mlphys.lab.measurement import minus, with_error
 from mlphys.lectures.phases_exercises import exercises
 from mlphys.lectures.sizes import choose
 from mlphys.random import generator
 
 if TYPE_CHECKING:
     import torch
-    from pandas import DataFrame
 
     from mlphys.stats import Estimate
     from mlphys.train import Step
@@ -92,11 +88,7 @@ _SIZES = {
         (10, 20, 30, 40), 200, 40, 3000, 24, 100, 3000, (32, 64), 400, 3000,
     ),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 @dataclass(frozen=True)
@@ -208,7 +200,7 @@ class Lesson:
         return {name: float(np.ravel(judge(sites))[0]) for name, judge in self.judges.items()}
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """A live lattice, and a network that learns beside it to tell cold from hot."""
     chosen = sizes(size)
     knobs = controls(
@@ -265,75 +257,38 @@ def app(size: str | None = None) -> App:
         verdicts = now(live)
         readouts.update(**{f"{name}_now": _verdict(verdicts.get(name)) for name in JUDGES})
 
-    def begin() -> "Iterator[Step]":
+    def learn(_: LiveApp) -> "Iterator[Step]":
         readouts.update(training="drawing configurations …")
         return lesson.learn()
 
-    def learnt() -> "dict[str, Estimate]":
+    def learnt(app: LiveApp) -> "dict[str, Estimate]":
+        if not lesson.judges:  # A control has just made another one.
+            return {}
         right = lesson.examine()
-        readouts.update(
-            training=f"{len(training.losses)} steps", **{f"{name}_right": value for name, value in right.items()}
-        )
-        plot(player.simulation)
-        tell(player.simulation)
+        found = {f"{name}_right": value for name, value in right.items()}
+        readouts.update(training=f"{len(app.training.losses)} steps", **found)
         return {"accuracy on unseen configurations": right["network"]}
 
-    def enrol(*_: Any) -> None:
+    def enrol() -> None:
         nonlocal lesson
-        settings = knobs.values()
         lesson = Lesson(
-            settings["model"],
-            int(settings["side"]),
-            settings["network"],
-            settings["boundary"],
-            settings["window"],
-            settings["shuffled"],
-            chosen.lesson_samples,
-            chosen.lesson_steps,
-        )
+            knobs.model, int(knobs.side), knobs.network, knobs.boundary, knobs.window, knobs.shuffled,
+            chosen.lesson_samples, chosen.lesson_steps,
+        )  # fmt: skip
         readouts.update(training="press run", **dict.fromkeys(labels))
-        training.reset()
 
-    training = TrainingPlayer(begin, learnt, y="loss, accuracy", label="the training")
-    enrol()
-    knobs.observe(enrol, ["model", "side", "network", "boundary", "window", "shuffled"])
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={"temperature": heat},
-        rebuilds=("model", "side"),
-        label="the lattice",
-    )
-    return App(
+    return LiveApp(
         "Teach a network to see the transition",
         "Cold or hot? A network learns to tell, beside a rule with one number in it and the best that can be done at all.",
-        views=[view],
-        plots=[curve, training.plot],
-        controls=knobs,
-        player=[player, training],
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[curve],
+        make=make, draw=draw, plot=plot, tell=tell,
+        turns={"temperature": heat}, rebuilds=("model", "side"), label="the lattice",
+        enrol=enrol, learn=learn, learnt=learnt, loss="loss, accuracy",
+        relearns=("model", "side", "network", "boundary", "window", "shuffled"),
+    )  # fmt: skip
 
 
 def _verdict(probability: float | None) -> str | None:
     if probability is None:
         return None
     return f"cold, {probability:.0%}" if probability >= 0.5 else f"hot, {1 - probability:.0%}"
-
-
-def with_errors(table: "DataFrame") -> "DataFrame":
-    """A table to be read: each column called error, or …_error, is joined with the column before it, as 0.934(5).
-
-    >>> import pandas as pd
-    >>> with_errors(pd.DataFrame({"side": [10], "accuracy": [0.8341], "error": [0.0052]})).accuracy.tolist()
-    ['0.834(5)']
-    """
-    shown = table.copy()
-    for value, error in pairwise(table.columns):
-        if error.endswith("error"):
-            shown[value] = [minus(with_error(*pair)) for pair in zip(table[value], table[error], strict=True)]
-            del shown[error]
-    return shown
