@@ -1,23 +1,25 @@
 """Lecture 02, fields: its sizes, the live XY model with its vortices, and the live φ⁴ field with its two peaks."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 import mlphys as mp
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
     Simulation,
-    SimulationPlayer,
     Switch,
     controls,
     line,
     markers,
+    points,
 )
 from mlphys.lectures.fields_exercises import exercises
 from mlphys.lectures.fields_experiments import (
@@ -109,11 +111,7 @@ _SIZES = {
         128, 64, (8, 16, 32, 64), 2000, 10000, (8, 16, 32, 64), 10000, 10000, 10000, 64, _STEPS, 1000, 4000, 10000, 64, 5000
     ),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 QUANTITIES = {
@@ -123,7 +121,7 @@ QUANTITIES = {
 }
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """The live XY model: drag the temperature and see the pairs of vortices come apart."""
     chosen = sizes(size)
     knobs = controls(
@@ -152,7 +150,7 @@ def app(size: str | None = None) -> App:
     curve = Plot(x="temperature T (J)", y=QUANTITIES["helicity_modulus"], label="quantity against temperature")
     history = Plot(x="time (frames)", y="Υ and e (J)", label="history of helicity modulus and energy")
     grid = np.linspace(0.3, 1.6, 80)
-    visited: dict[tuple[str, int, float], Estimate] = {}
+    visited: dict[tuple[str, int], dict[float, Estimate]] = defaultdict(dict)
 
     def look(live: Simulation) -> tuple[dict, np.ndarray]:
         return look_at_spins(live.x, live.beta)
@@ -176,9 +174,7 @@ def app(size: str | None = None) -> App:
         if side in PUBLISHED.get(quantity, {}):
             mean, error = PUBLISHED[quantity][side]
             traces.append(markers([KOSTERLITZ_THOULESS], [mean], [error], f"published, L = {side}", 2, "diamond"))
-        points = sorted((t, e) for (q, label, t), e in visited.items() if q == quantity and label == side)
-        t, e = [t for t, _ in points], [e for _, e in points]
-        traces.append(markers(t, [v.mean for v in e], [v.error for v in e], name=f"measured, L = {side}", colour=1))
+        traces.append(points(visited[quantity, side], f"measured, L = {side}", colour=1))
         curve.update(*traces, layout={"xaxis": {"range": [0.3, 1.6]}, "yaxis": {"title": {"text": QUANTITIES[quantity]}}})
         recent = [live.recent(name) for name in ("helicity_modulus", "energy")]
         time = np.arange(len(recent[0]))
@@ -192,34 +188,22 @@ def app(size: str | None = None) -> App:
             estimate = live.estimate(name)
             values[name] = live.mean(name)
             if estimate is not None:
-                visited[name, live.side, temperature] = estimate
+                visited[name, live.side][temperature] = estimate
                 values[name] = (estimate.mean, estimate.error)
         told = live.estimate("energy", "squared_force", of=lambda e, f2: -f2 / (2 * e))
         values["force_temperature"] = None if told is None else (told.mean, told.error, temperature)
         readouts.update(**values)
 
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={"temperature": Simulation.heat},
-        rebuilds=("side", "sampler", "start"),
-        label="the spins",
-    )
-    return App(
+    return LiveApp(
         "Vortices",
         "No order survives in two dimensions: what, then, changes at one sharp temperature?",
-        views=[view],
-        plots=[curve, history],
-        controls=knobs,
-        player=player,
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[curve, history],
+        make=make, draw=draw, plot=plot, tell=tell,
+        turns={"temperature": Simulation.heat}, rebuilds=("side", "sampler", "start"), label="the spins",
+    )  # fmt: skip
 
 
-def field_app(size: str | None = None) -> App:
+def field_app(size: str | None = None) -> LiveApp:
     """The live φ⁴ field: raise κ and see the distribution of its mean split in two."""
     chosen = sizes(size)
     knobs = controls(
@@ -253,8 +237,8 @@ def field_app(size: str | None = None) -> App:
         density = np.histogram(m[len(m) // 5 :], edges, density=True)[0] if len(m) > 20 else np.zeros(len(edges) - 1)
         peaks.update(line((edges[1:] + edges[:-1]) / 2, density, name=f"κ = {knobs.kappa:.3f}, L = {live.side}", colour=1))
         # Points: a line between the signs of a cluster algorithm would fill the plot.
-        points = markers(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1)
-        history.update(points | {"marker": points["marker"] | {"size": 4}})
+        dots = markers(np.arange(len(m[-1000:])), m[-1000:], name="mean field M", colour=1)
+        history.update(dots | {"marker": dots["marker"] | {"size": 4}})
 
     def tell(live: Simulation) -> None:
         values: dict[str, object] = {"sweeps": live.state.sweep}
@@ -265,22 +249,11 @@ def field_app(size: str | None = None) -> App:
             )
         readouts.update(**values)
 
-    player = SimulationPlayer(
-        simulation,
-        knobs,
-        draw=lambda live: view.show(live.x, scale=(-4, 4)),
-        plot=plot,
-        tell=tell,
-        turns={"kappa": lambda live, _: simulation(live.state.seed + 1, live.x)},
-        rebuilds=("side", "sampler"),
-        label="the field",
-    )
-    return App(
+    return LiveApp(
         "A field that chooses a side",
         "The action treats φ and −φ alike: when does the field not?",
-        views=[view],
-        plots=[peaks, history],
-        controls=knobs,
-        player=player,
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[peaks, history],
+        make=simulation, draw=lambda live: view.show(live.x, scale=(-4, 4)), plot=plot, tell=tell,
+        turns={"kappa": lambda live, _: simulation(live.state.seed + 1, live.x)}, rebuilds=("side", "sampler"),
+        label="the field",
+    )  # fmt: skip
