@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mlphys as mp
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
     Simulation,
-    SimulationPlayer,
-    TrainingPlayer,
     band,
     controls,
     line,
@@ -83,11 +82,7 @@ _SIZES = {
     "lecture": Sizes(16, 8, 600, 30, 400, 40, 2000, (16, 32), 300, (16, 32, 48), (16, 24, 32), 7, 30, 400, 300),
     "full": Sizes(32, 20, 3000, 200, 2000, 400, 20000, (32, 64), 5000, (16, 32, 64), (16, 32, 64), 13, 200, 2000, 2000),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 MODELS = {"XY": None, "clock, 6 states": 6, "clock, 8 states": 8}
@@ -213,7 +208,7 @@ READOUTS = {
 }
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """A live lattice, and what networks that see it each in its own way make of it, tricks included."""
     chosen = sizes(size)
     knobs = controls(
@@ -284,43 +279,26 @@ def app(size: str | None = None) -> App:
             helicity_modulus=None if stiffness is None else (stiffness.mean, stiffness.error, *(known or ())[:1]),
         )
 
-    def begin() -> "Iterator[Step]":
+    def learn(_: LiveApp) -> "Iterator[Step]":
         readouts.update(network="drawing configurations …")
         return lesson.learn()
 
-    def learnt() -> dict[str, Any]:
-        if lesson.network is None:  # A control has just made another one.
-            return {}
-        crossing = lesson.examine()
-        readouts.update(network="no temperature" if crossing is None else f"T = {crossing:.3f} J")
-        plot(player.simulation)
+    def learnt(_: LiveApp) -> dict[str, Any]:
+        if lesson.network is not None:  # else a control has just made another one
+            crossing = lesson.examine()
+            readouts.update(network="no temperature" if crossing is None else f"T = {crossing:.3f} J")
         return {}
 
-    def enrol(*_: Any) -> None:
+    def enrol() -> None:
         nonlocal lesson
         lesson = Lesson(knobs.model, int(knobs.side), knobs.shown, knobs.middle, chosen.lesson_samples, chosen.lesson_steps)
         readouts.update(network="not trained yet")
-        training.reset()
 
-    training = TrainingPlayer(begin, learnt, label="the training")
-    enrol()
-    knobs.observe(enrol, ["model", "side", "shown", "middle"])
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={"temperature": Simulation.heat},
-        rebuilds=("model", "side"),
-        label="the lattice",
-    )
-    return App(
+    return LiveApp(
         "What does the network look at?",
         "Networks learn to tell cold spins from hot ones. Which of them has noticed the vortices?",
-        views=[view],
-        plots=[curve, training.plot],
-        controls=knobs,
-        player=[player, training],
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[curve],
+        make=make, draw=draw, plot=plot, tell=tell,
+        turns={"temperature": Simulation.heat}, rebuilds=("model", "side"), label="the lattice",
+        enrol=enrol, learn=learn, learnt=learnt, relearns=("model", "side", "shown", "middle"),
+    )  # fmt: skip
