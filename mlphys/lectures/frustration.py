@@ -1,18 +1,18 @@
 """Lecture 06, frustration: its sizes, and networks that learn the 4 × 4 J1–J2 model before everybody's eyes."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
-    SimulationPlayer,
     Switch,
     band,
     controls,
@@ -54,11 +54,7 @@ _SIZES = {
     "lecture": Sizes(21, 200, 120, 100, 16128, 6, 12.0, 2048, 512, 256),
     "full": Sizes(41, 1000, 1000, 500, 161280, 6, 600.0, 16384, 16384, 512),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 SHOWN = ("overlap with the exact state", "structure factor")
@@ -75,7 +71,7 @@ READOUTS = {
 }
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """Networks learn a frustrated magnet small enough to know every sign of its ground state."""
     sizes(size)
     knobs = controls(
@@ -149,22 +145,10 @@ def app(size: str | None = None) -> App:
             values["mean_sign"] = f"{learner.mean_sign():.3f}; {learner.exact.mean_sign(learner.marshall):.3f}"
         readouts.update(**values)
 
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={"j2": Learner.turn},
-        rebuilds=("network", "marshall"),
-        label="the training",
-    )
-    return App(
+    return LiveApp(
         "What does a network learn when signs cannot be combed?",
         "Turn up the frustration, take Marshall's sign away: which does the network miss, the amplitudes or the signs?",
-        views=[view],
-        plots=[history, other],
-        controls=knobs,
-        player=player,
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[history, other],
+        make=make, draw=draw, plot=plot, tell=tell,
+        turns={"j2": lambda learner, j2: learner.turn(j2=j2)}, rebuilds=("network", "marshall"), label="the training",
+    )  # fmt: skip

@@ -1,20 +1,19 @@
 """Networks that learn the ground state of the 4 × 4 J1–J2 model, watched state by state."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mlphys as mp
+from mlphys.lab import Optimisation
 from mlphys.lectures.frustration_exact import SIDE, GroundState, Likeness, exact, positive_energy
 from mlphys.random import generator
-from mlphys.stats import Estimate
 
 # nets and vmc import torch, which takes two seconds: an app that opens does not wait for it.
 if TYPE_CHECKING:
     from mlphys.nets import WaveFunction
-    from mlphys.vmc import Step
 
 
 def _rbm(real: bool) -> "Callable[[int], WaveFunction]":
@@ -55,58 +54,53 @@ OPTIONS: dict[str, dict[str, Any]] = {name: {"samples": 512, "chains": 32, "rate
 OPTIONS["transformer"] = {"samples": 256, "chains": 256, "rate": 0.02, "shift": 1e-2}
 
 
-class Learner:
-    """A network on its way to the ground state of the 4 × 4 J1–J2 model, one step after the other.
+class Learner(Optimisation):
+    """A network on its way to the ground state of the 4 × 4 J1–J2 model, whose `j2` may be turned.
 
-    Every LOOK steps its amplitudes at all states are compared with the exact ones. After a change of `j2` by `turn` it goes
-    on from its present weights. Nothing is drawn, and torch is not loaded, before the first step.
+    Every LOOK steps its amplitudes at all states are compared with the exact ones.
     """
 
-    MEMORY, RECENT, LOOK, SHOWN = 1000, 20, 10, 9
+    TURNED, LOOK, SHOWN = "j2", 10, 9
 
     def __init__(self, network: str, j2: float, marshall: bool, seed: int):
-        self.network, self.j2, self.marshall, self.seed = network, j2, marshall, seed
-        self.count, self.turns = 0, 0
-        self.past: deque[tuple[int, float, Step]] = deque(maxlen=self.MEMORY)
+        super().__init__(SIDE**2, seed)
+        self.name, self.j2, self.marshall = network, j2, marshall
         self.seen: deque[tuple[int, Likeness]] = deque(maxlen=self.MEMORY)
         self.amplitudes: np.ndarray | None = None
         self.best_positive: float | None = None
-        self.psi: Any = None
         self.shown = np.full(self.SHOWN, np.argmax(np.abs(exact(j2).vector)))
         self._random = generator(seed, "picture")
-        self._steps: Iterator[Step] | None = None
-        self._since = 0
+
+    def model(self) -> mp.HeisenbergJ1J2:
+        return mp.HeisenbergJ1J2(mp.square(SIDE), self.j2, self.marshall)
+
+    def network(self) -> "WaveFunction":
+        return NETWORKS[self.name](self.seed)
+
+    def options(self) -> dict[str, Any]:
+        return OPTIONS[self.name]
 
     @property
     def exact(self) -> GroundState:
         return exact(self.j2)
 
-    def turn(self, j2: float) -> None:
-        """Go on with another J2, from the present weights."""
-        self.j2, self._steps, self._since = j2, None, self.count
+    @property
+    def exact_energy(self) -> float:  # type: ignore[override]
+        return self.exact.energy
+
+    def turn(self, **settings: Any) -> None:
+        super().turn(**settings)
         self.best_positive = None
-
-    def _begin(self) -> "Iterator[Step]":
-        from mlphys import vmc
-
-        model = mp.HeisenbergJ1J2(mp.square(SIDE), self.j2, self.marshall)
-        self.psi = self.psi or NETWORKS[self.network](self.seed)
-        self.turns += 1
-        return vmc.ground_state(model, self.psi, 10**9, seed=self.seed + 1000 * self.turns, **OPTIONS[self.network])
 
     def advance(self, _sweeps: int = 1) -> None:
         """One step of the optimisation; ends with StopIteration when it breaks down."""
-        self._steps = self._steps or self._begin()
         from mlphys.vmc import Diverged
 
         try:
-            step = next(self._steps)
+            self.step()
         except Diverged as end:
-            self._steps = None  # The next step begins anew, from the last good weights.
             self.look()
             raise StopIteration(f"{end}".split(":")[0]) from None
-        self.count += 1
-        self.past.append((self.count, self.j2, step))
         if self.count % self.LOOK == 1:
             self.look()
         drawn = np.searchsorted(self._cumulative, self._random.random() * self._cumulative[-1])
@@ -118,21 +112,6 @@ class Learner:
         self.amplitudes = self.exact.amplitudes(self.psi)
         self._cumulative = np.cumsum(np.abs(self.amplitudes) ** 2)
         self.seen.append((self.count, self.exact.likeness(self.amplitudes, self.marshall)))
-
-    @property
-    def recent(self) -> "list[Step]":
-        """The newest steps at this J2, at most RECENT."""
-        return [step for count, _, step in self.past if count > self._since][-self.RECENT :]
-
-    @property
-    def energy(self) -> Estimate | None:
-        """Energy per site, averaged over the `recent` steps; None before the first."""
-        steps = self.recent
-        if not steps:
-            return None
-        mean = np.mean([step.energy.mean for step in steps])
-        error = np.sqrt(sum(step.energy.error**2 for step in steps)) / len(steps)
-        return Estimate(float(mean) / SIDE**2, float(error) / SIDE**2)
 
     def mean_sign(self) -> float | None:
         """|Σ |ψ|² ψ/|ψ||: 1 if all signs of the network are equal."""
@@ -151,9 +130,3 @@ class Learner:
             sheet[row : row + SIDE, column : column + SIDE] = self.exact.spins[state].reshape(SIDE, SIDE) > 0
             marks[row + 1, column + 1] = sign
         return sheet, marks
-
-    def series(self) -> tuple[np.ndarray, ...]:
-        """Number, energy per site, its error, exact energy per site of the steps remembered."""
-        rows = [(count, step.energy.mean, step.energy.error, SIDE**2 * exact(j2).energy) for count, j2, step in self.past]
-        count, *energies = np.array(rows).reshape(-1, 4).T
-        return count, *(energy / SIDE**2 for energy in energies)
