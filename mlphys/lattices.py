@@ -120,6 +120,15 @@ class Lattice:
         return np.ravel_multi_index(tuple(np.moveaxis(moved, -1, 0)), self.shape).astype(np.int32)
 
     @cached_property
+    def wave_orbits(self) -> np.ndarray:
+        """Which waves the `rotations` join, one number for each orbit, `(n_sites,)`: wave vectors in the order of the sites."""
+        # k · (x M) = (k Mᵀ) · x: wave vectors turn by the transposed matrices.
+        sides = np.asarray(self.shape)
+        turned = np.rint((self.coordinates / sides) @ self.rotations.swapaxes(1, 2) * sides).astype(int) % sides
+        joined = np.ravel_multi_index(tuple(np.moveaxis(turned, -1, 0)), self.shape).min(0)
+        return np.unique(joined, return_inverse=True)[1]
+
+    @cached_property
     def _shells(self) -> list[np.ndarray]:
         """Integer steps grouped by the shortest periodic distance from the origin, nearest shell first."""
         images = np.array(list(product((-1, 0, 1), repeat=len(self.shape)))) * np.asarray(self.shape)

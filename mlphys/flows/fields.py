@@ -76,13 +76,8 @@ class Waves(Layer):
     def __init__(self, lattice: Lattice, dtype: torch.dtype = torch.float32):
         super().__init__()
         self.shape = lattice.shape
-        # k · (x M) = (k Mᵀ) · x: wave vectors turn by the transposed matrices.
-        sides = np.asarray(lattice.shape)
-        turned = np.rint((lattice.coordinates / sides) @ lattice.rotations.swapaxes(1, 2) * sides).astype(int) % sides
-        joined = np.ravel_multi_index(tuple(np.moveaxis(turned, -1, 0)), lattice.shape).min(0)
-        orbit = np.unique(joined, return_inverse=True)[1]
-        self.register_buffer("orbit", torch.from_numpy(orbit), persistent=False)
-        self.log_factor = nn.Parameter(torch.zeros(orbit.max() + 1, dtype=dtype))
+        self.register_buffer("orbit", torch.from_numpy(lattice.wave_orbits), persistent=False)
+        self.log_factor = nn.Parameter(torch.zeros(lattice.wave_orbits.max() + 1, dtype=dtype))
 
     def _scaled(self, x, log_factor):
         return _filtered(x, log_factor.exp(), self.shape), log_factor.sum().expand(len(x))
