@@ -3,27 +3,25 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
-    SimulationPlayer,
-    TrainingPlayer,
     controls,
     line,
     markers,
     palettes,
+    with_errors,
 )
 from mlphys.lab.measurement import minus
-from mlphys.lectures.phases import with_errors
 from mlphys.lectures.selflearning_exercises import exercises
 from mlphys.lectures.selflearning_live import NETWORKS, SIDE, STAGGER, Student, Walk, model, start, turned
 from mlphys.lectures.sizes import choose
@@ -67,11 +65,7 @@ _SIZES = {
     "lecture": Sizes(1200, 600, 800, (1, 2, 4, 8), 400, 400, 240, 32, 48, 64, 24, 1000, 1200, 1000),
     "full": Sizes(6000, 2000, 10000, (1, 2, 4, 8, 16), 10000, 20000, 3200, 1000, 1000, 2000, 64, 5000, 6000, 10000),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 GAP = "#8A8F98"
@@ -98,7 +92,7 @@ def _power(change: float) -> str:
     return "0" if abs(change) < 1e-6 else minus(f"{change:.1e}")
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """A live self-learning chain: choose the network that proposes, turn all spins, train it anew."""
     chosen = sizes(size)
     knobs = controls(
@@ -167,38 +161,26 @@ def app(size: str | None = None) -> App:
                 visited[knobs.network] = sigma, values["acceptance"]
         readouts.update(**values)
 
-    def begin() -> "Iterator[Step]":
+    def learn(_: LiveApp) -> "Iterator[Step]":
         nonlocal pupil
         pupil = student_of(knobs.network)
         return pupil.learn(chosen.lesson_samples, chosen.lesson_steps)
 
-    def learnt() -> dict[str, Any]:
+    def learnt(app: LiveApp) -> dict[str, Any]:
         """The network proposes as it is by now, and what was measured with the one before is dropped."""
-        with player.lock:
-            if pupil is None or player.simulation.student is not pupil:
+        with app.player.lock:
+            walk = app.player.simulation
+            if walk.student is not pupil:
                 return {}
-            sigma = pupil.show()
-            player.simulation.forget()
+            sigma = walk.student.show()
+            walk.forget()
         return {"σ² on configurations not seen": (sigma.mean**2, 2 * sigma.mean * sigma.error)}
 
-    training = TrainingPlayer(begin, learnt, y="variance of (E − Ω)/T", label="the training")
-    knobs.observe(lambda _: training.reset(), ["network"])
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={"trajectories": Walk.stride},
-        rebuilds=("network",),
-        label="the spins",
-    )
-    return App(
+    return LiveApp(
         "A network proposes, the electrons decide",
         "Each exact weight costs a diagonalisation: what must a network know for nearly all its guesses to be accepted?",
-        views=[view],
-        plots=[figure, training.plot],
-        controls=knobs,
-        player=[player, training],
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view], plots=[figure],
+        make=make, draw=draw, plot=plot, tell=tell,
+        turns={"trajectories": Walk.stride}, rebuilds=("network",), label="the spins",
+        learn=learn, learnt=learnt, relearns=("network",), loss="variance of (E − Ω)/T",
+    )  # fmt: skip
