@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 
 from mlphys.lab import (
-    App,
     Choice,
     Control,
     LatticeView,
+    LiveApp,
     Plot,
     Readouts,
     Simulation,
-    SimulationPlayer,
     Switch,
-    TrainingPlayer,
     controls,
     line,
     markers,
@@ -62,11 +61,7 @@ _SIZES = {
     "lecture": Sizes(8, 1000, 32, 1500, 16, 2000, 4, 250, 128, 500, 120, 64, 40, 150, (0, 10, 100), 300),
     "full": Sizes(8, 5000, 512, 20000, 64, 20000, 8, 3000, 512, 5000, 2000, 512, 400, 2000, (0, 10, 30, 100, 300), 2000),
 }
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
+sizes = partial(choose, _SIZES)
 
 
 QUANTITIES = {"plaquette": "⟨cos P⟩", "charge2": "⟨Q²⟩", "acceptance": "acceptance"}
@@ -76,7 +71,7 @@ BEGINNINGS = ("knowing nothing", "at weak coupling")
 HEIGHT = 280
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """One gauge field by HMC, one by a flow that learns: watch the topological charge freeze, and jump."""
     chosen = sizes(size)
     knobs = controls(
@@ -91,6 +86,7 @@ def app(size: str | None = None) -> App:
     readouts = Readouts("frames", "training", *labels, labels=labels)
     history = Plot(x="time (frames)", y="charge Q", label="history of the topological charge", height=HEIGHT)
     histogram = Plot(x="charge Q", y="probability", label="distribution of the topological charge", height=HEIGHT)
+    kish = 0.0
 
     def make(seed: int) -> Race:
         race = Race(knobs.beta, int(knobs.side), knobs.begins == BEGINNINGS[1], seed)
@@ -131,44 +127,31 @@ def app(size: str | None = None) -> App:
                     values[f"{name}_{key}"] = (found.mean, found.error, known[key])
         readouts.update(**values)
 
-    def begin() -> Iterator[SimpleNamespace]:
-        race = player.simulation
+    def learn(app: LiveApp) -> Iterator[SimpleNamespace]:
+        nonlocal kish
+        race = app.player.simulation
         readouts.update(training="begins …")
         for step in race.pupil.learn(chosen.live_steps, chosen.live_batch):
-            learnt.kish = step.kish
+            kish = step.kish
             # The free energy is known: what is left of the loss is the divergence from it.
             yield SimpleNamespace(loss=step.loss + race.log_partition)
 
-    def show() -> dict:
-        with player.lock:
-            player.simulation.learnt()
-        readouts.update(training=f"step {len(training.losses)}, Kish ESS {learnt.kish:.0%}")
+    def learnt(app: LiveApp) -> dict:
+        with app.player.lock:
+            app.player.simulation.learnt()
+        readouts.update(training=f"step {len(app.training.losses)}, Kish ESS {kish:.0%}")
         return {}
 
-    learnt = SimpleNamespace(kish=0.0)
-    training = TrainingPlayer(begin, show, y="divergence KL(q‖p)", label="the training")
-    # A step takes as long as several frames: look often, and leave the fields time to move.
-    training.plot.height, training.LOOK, training.rate = HEIGHT, 5, 8.0
-    player = SimulationPlayer(
-        make,
-        knobs,
-        draw=draw,
-        plot=plot,
-        tell=tell,
-        turns={},
-        rebuilds=("beta", "side", "begins"),
-        label="the fields",
-    )
-    knobs.observe(lambda _: training.reset(), ["beta", "side", "begins"])
-    return App(
+    live = LiveApp(
         "Frozen charges",
         "The topological charge of a gauge field freezes under local updates: can a flow that knows its symmetry jump?",
-        views=list(views.values()),
-        plots=[history, histogram, training.plot],
-        controls=knobs,
-        player=[player, training],
-        readouts=readouts,
-    )
+        knobs, readouts, views=list(views.values()), plots=[history, histogram],
+        make=make, draw=draw, plot=plot, tell=tell, rebuilds=("beta", "side", "begins"), label="the fields",
+        learn=learn, learnt=learnt, relearns=("beta", "side", "begins"), loss="divergence KL(q‖p)",
+    )  # fmt: skip
+    # A step takes as long as several frames: look often, and leave the fields time to move.
+    live.training.plot.height, live.training.LOOK, live.training.rate = HEIGHT, 5, 8.0
+    return live
 
 
 def _woven(run: Simulation) -> np.ndarray:
