@@ -1,0 +1,140 @@
+"""Lecture 10, quantization: its sizes, and a φ⁴ field that comes out of noise, live, four ways."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlphys.lab import (
+    Choice,
+    Control,
+    LatticeView,
+    LiveApp,
+    Plot,
+    Readouts,
+    band,
+    controls,
+    line,
+    theme,
+)
+from mlphys.lectures.quantization_exercises import exercises
+from mlphys.lectures.quantization_live import WAYS, Masters, Studio
+from mlphys.lectures.sizes import choose
+
+if TYPE_CHECKING:
+    from mlphys.train import Step
+
+__all__ = ["WAYS", "Masters", "Studio", "app", "exercises", "sizes"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the notebook of this lecture computes.
+
+    `live_steps` belong to the training in the app.
+    """
+
+    live_steps: int
+
+
+_SIZES = {"ci": Sizes(60), "lecture": Sizes(600), "full": Sizes(6000)}
+sizes = partial(choose, _SIZES)
+
+CRITICAL_KAPPA = 0.269
+READOUTS = {
+    "fields": "fields",
+    "learnt": "the network has learnt",
+    "m": "⟨M⟩, exact 0",
+    "abs_m": "⟨|M|⟩, HMC",
+    "chi": "V⟨M²⟩, HMC",
+    "phi2": "⟨φ²⟩, HMC",
+}
+HEIGHT = 250
+
+
+def app(size: str | None = None) -> LiveApp:
+    """Fields out of noise under one time: choose κ, the lattice and the way; train the network that knows the way."""
+    chosen = sizes(size)
+    marks = {0.0: "field", 1.0: "noise"}
+    timeline = controls(label="time", time=Control(0.0, 1.0, 1.0, step=0.01, label="time", marks=marks))
+    knobs = controls(
+        way=Choice(list(WAYS), label="the way"),
+        kappa=Control(0.18, 0.28, 0.24, step=0.001, label="hopping κ", marks={0.21: "0.21", CRITICAL_KAPPA: "κ_c"}),
+        side=Choice(["8", "16"], "8", label="lattice side L"),
+        steps=Control(5, 200, 40, label="steps"),
+    )
+    view = LatticeView(rows=35, label="fields out of noise", size=420)
+    readouts = Readouts(*READOUTS, labels=READOUTS)
+    histogram = Plot(x="mean field M", y="probability density", label="distribution of the mean field", height=HEIGHT)
+    running = Plot(x="fields", y="⟨|M|⟩", label="running mean of |M|", height=HEIGHT)
+    masters = cache(Masters)
+
+    def make(seed: int) -> Studio:
+        return Studio(knobs.kappa, int(knobs.side), knobs.way, knobs.steps, masters(int(knobs.side)), seed)
+
+    def draw(studio: Studio) -> None:
+        view.caption = f"{studio.way}: {WAYS[studio.way]}"
+        view.show(studio.mosaic(), scale=(-2.5, 2.5))
+        timeline.time = round(studio.time, 2)
+
+    def plot(studio: Studio) -> None:
+        reach = 3 * max(0.3, float(np.std(studio.arrived("m"))) if studio.counted else 0.3)
+        edges = np.linspace(-reach, reach, 41)
+        middle, traces = (edges[1:] + edges[:-1]) / 2, []
+        if len(m := studio.arrived("m")):
+            height = np.histogram(m, edges, density=True)[0]
+            bars = {"type": "bar", "x": middle, "y": height, "name": "fields that arrived"}
+            traces.append(bars | {"marker": {"color": theme.colour(0)}})
+        if studio.reference is not None and studio.reference.series:
+            known = np.concatenate(studio.reference.series["m"])
+            traces.append(line(middle, np.histogram(known, edges, density=True)[0], "HMC", 1))
+        histogram.update(*traces, layout={"xaxis": {"range": [-reach, reach]}, "bargap": 0})
+        values = studio.arrived("abs_m")
+        count = np.unique(np.geomspace(min(16, max(len(values), 1)), max(len(values), 1), 60).astype(int))
+        means, squares = (np.cumsum(part)[count - 1] / count if len(values) else 0 * count for part in (values, values**2))
+        error = np.sqrt(np.maximum(squares - means**2, 0) / count)
+        curves = band(count[count <= len(values)], means[count <= len(values)], error[count <= len(values)], "measured", 0)
+        if studio.reference is not None:
+            known, _ = studio.reference.estimate("abs_m")
+            curves.append(line([1, max(len(values), 2)], [known, known], "HMC", 1, "dash"))
+        running.update(*curves)
+
+    def tell(studio: Studio) -> None:
+        values: dict[str, Any] = {name: studio.measured(name) for name in ("m", "abs_m", "chi", "phi2")}
+        known = studio.masters.at.get(studio.kind)
+        learnt = "not needed" if not studio.kind else "nothing yet" if known is None else f"κ = {known:.3f}"
+        readouts.update(fields=len(studio.arrived("m")), learnt=learnt, **values)
+
+    def learn(app: LiveApp) -> "Iterator[Step]":
+        studio = app.player.simulation
+        return studio.masters.learn(studio.kind or "diffusion", studio.field, chosen.live_steps)
+
+    def learnt(app: LiveApp) -> dict[str, Any]:
+        """The fields of the next batch come by the network as it is by now; what was measured is dropped."""
+        with app.player.lock:
+            studio = app.player.simulation
+            studio.masters.show(studio.kind or "diffusion")
+            if studio.kind:
+                studio.forget()
+        return {}
+
+    live = LiveApp(
+        "A field out of noise",
+        "A quantum field is what a Langevin equation settles in: can a network learn it, and lead noise to fields?",
+        knobs, readouts, views=[view, timeline], plots=[histogram, running],
+        make=make, draw=draw, plot=plot, tell=tell, rebuilds=("way", "kappa", "side", "steps"), label="the fields",
+        learn=learn, learnt=learnt, relearns=("side",), loss="loss",
+    )  # fmt: skip
+    live.training.plot.height = HEIGHT
+    live.player.rate = 30
+
+    def move(_: Any) -> None:
+        with live.player.lock:
+            if abs(live.player.simulation.time - timeline.time) > 0.006:
+                live.player.simulation.seek(timeline.time)
+                live.player.show()
+
+    timeline.observe(move)
+    return live
