@@ -306,7 +306,7 @@ exercises = {
             (
                 "Both signs are alike: which quantity shows order that still grows, and which one a missing half?",
                 "Differences of halves of |M|, one for each chain; means of M, one for each chain. 0 within 4 errors?",
-                "a, b = np.split(np.abs(m), [len(m) // 2]); d = b.mean(0) - a.mean(0); its error: d.std(ddof=1) / len(d)**.5",
+                "a, b = np.split(np.abs(m), [len(m) // 2]); d = b.mean(0) - a.mean(0); error: d.std(ddof=1) / len(d)**.5",
             ),
             diagnose_solution,
             "A model learns what it is shown. No loss, and no network, would have told.",
