@@ -1,7 +1,9 @@
 """Diffusion models: a forward process, a score, and the ways back from noise to samples with their densities."""
 
+import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -12,9 +14,10 @@ from mlphys.diffusion import solvers
 from mlphys.diffusion.processes import Process
 from mlphys.random import torch_generator
 
-DETERMINISTIC = ("euler", "heun", "adaptive")
+MAPS = ("euler", "heun")
+DETERMINISTIC = (*MAPS, "runge_kutta", "adaptive")
 METHODS = (*DETERMINISTIC, "multistep", "euler_maruyama", "predictor_corrector")
-# Above so many numbers in a configuration the divergence is estimated, unless asked otherwise.
+# Above so many numbers in a configuration the divergence is estimated, unless asked otherwise or known in closed form.
 MOST_EXACT = 256
 
 
@@ -26,13 +29,17 @@ class DiffusionModel(nn.Module):
     or what the network's parameters are, on their device.
 
     `method` and `steps` are what `sample` and `log_prob` use unless told otherwise: the probability flow by "euler", "heun",
-    or "adaptive" to a `tolerance`. For the first two, the model is the map that the steps make: with its full Jacobian,
-    log q is its exact density, as for a flow, however few the steps, so that `IndependenceMH` and
+    "runge_kutta", or "adaptive" to a `tolerance`. For the first two, the model is the map that the steps make: with its full
+    Jacobian, log q is its exact density, as for a flow, however few the steps, so that `IndependenceMH` and
     `mlphys.flows.importance` are exact. Where steps so long that they fold space turn it over, log q is ∞: such samples
-    carry no weight. The Jacobian takes a backward pass for each number in a configuration, and is used up to 256 of them;
-    above, or where `probes` is given, Hutchinson's estimate with that many vectors takes its place: its error is random,
-    beside that of the steps. Raises ValueError for bad arguments.
-    Source: Song et al. 2021 (arXiv:2011.13456).
+    carry no weight. For the others log q is the integral of the exact divergence, with the error of the steps; a density
+    that `IndependenceMH` samples is then off by that error.
+
+    Scores may know `jacobian(x, t)` and `divergence(x, t)`, as those of `ScorePotential` do: pairs of the score and its
+    derivatives. Otherwise these take a backward pass for each number in a configuration, and are used up to 256 of them;
+    above, or where `probes` is given, Hutchinson's estimate with that many vectors takes the place of the divergence: its
+    error is random, beside that of the steps. `condition` is passed on to a score that takes one, after x and t; `at` sets
+    it. Raises ValueError for bad arguments. Source: Song et al. 2021 (arXiv:2011.13456).
 
     >>> import mlphys as mp
     >>> process = mp.diffusion.VariancePreserving()
@@ -46,7 +53,7 @@ class DiffusionModel(nn.Module):
 
     def __init__(
         self, process: Process, score: Callable, shape: int | tuple[int, ...], method: str = "heun", steps: int = 40,
-        probes: int | None = None, tolerance: float = 1e-6, end: float = 1e-4,
+        probes: int | None = None, tolerance: float = 1e-6, end: float = 1e-4, condition: float | None = None,
     ):  # fmt: skip
         super().__init__()
         checks.one_of("method", method, DETERMINISTIC)
@@ -59,16 +66,26 @@ class DiffusionModel(nn.Module):
         self.shape = tuple(checks.whole("shape", side, 1) for side in sides)
         self.method, self.steps = method, checks.whole("steps", steps, 1)
         self.probes = None if probes is None else checks.whole("probes", probes, 0)
+        self.condition = condition
+
+    def at(self, condition: float) -> "DiffusionModel":
+        """The same model, its network shared, for data at a value of the parameter that its score is told."""
+        view = copy.copy(self)
+        view.condition = float(condition)
+        return view
 
     @property
     def origin(self) -> torch.Tensor:
         """A number of the type and on the device of the model."""
         return next(self.parameters(), torch.zeros((), dtype=torch.float64)).detach()
 
-    def score_at(self, x: torch.Tensor, t: float | torch.Tensor) -> torch.Tensor:
-        """The score `(batch, *shape)` at configurations `(batch, *shape)` and a time, or a time for each `(batch, 1, …)`."""
-        t = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(len(x), *[1] * len(self.shape))
-        score = self.score(x, t)
+    def score_at(self, x: torch.Tensor, t: float | torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        """The score `(batch, *shape)` at configurations `(batch, *shape)` and a time, or a time for each `(batch, 1, …)`.
+
+        The condition is that of the model, unless there is one for each `(batch, 1, …)`.
+        """
+        t, *told = self._told(x, t, condition)
+        score = self.score(x, t, *told)
         if score.shape != x.shape:
             raise ValueError(f"score gives {tuple(score.shape)} for x of shape {tuple(x.shape)} and t {tuple(t.shape)}")
         return score
@@ -79,8 +96,29 @@ class DiffusionModel(nn.Module):
         f, g = self.process.drift(time).item(), self.process.diffusion(time).item()
         return f * x - (1 + noise) / 2 * g**2 * self._flat_score(x, t)
 
+    def _told(self, x, t, condition=None) -> list[torch.Tensor]:
+        """What the score is told beside x: times and, if there is one, the condition, `(batch, 1, …)`."""
+        condition = self.condition if condition is None else condition
+        shape = len(x), *[1] * len(self.shape)
+        given = [value for value in (t, condition) if value is not None]
+        return [torch.as_tensor(value, dtype=x.dtype, device=x.device).expand(shape) for value in given]
+
     def _flat_score(self, x, t):
         return self.score_at(x.unflatten(1, self.shape), t).flatten(1)
+
+    def _derivatives(self, x, t, exact: str = "jacobian", probes=None):
+        """The velocity of the probability flow, and its Jacobian `(batch, n, n)` or its divergence `(batch,)`."""
+        if probes is None and (known := getattr(self.score, exact, None)) is not None:
+            shaped = x.unflatten(1, self.shape)
+            score, change = known(shaped, *self._told(shaped, t))
+            score = score.flatten(1)
+        else:
+            estimate = solvers.jacobian if exact == "jacobian" else partial(solvers.divergence, probes=probes)
+            score, change = estimate(lambda x: self._flat_score(x, t), x)
+        time = torch.as_tensor(t, dtype=torch.float64)
+        f, g = self.process.drift(time).item(), self.process.diffusion(time).item()
+        own = f * (torch.eye(x.shape[1], dtype=x.dtype, device=x.device) if exact == "jacobian" else x.shape[1])
+        return f * x - g**2 / 2 * score, own - g**2 / 2 * change
 
     @torch.no_grad()
     def sample(
@@ -128,8 +166,9 @@ class DiffusionModel(nn.Module):
         generator, times = torch_generator(seed, "log_prob"), self._times(steps)
         parts = []
         for part in x.to(self.origin).flatten(1).split(self._batch(probes)):
-            if probes is None and method != "adaptive":
-                z, log_det = solvers.transport_back(self.reverse_drift, solvers.STEPS[method], part, times)
+            if probes is None and method in MAPS:
+                step = solvers.STEPS[method]
+                z, log_det = solvers.transport_back(self.reverse_drift, self._derivatives, step, part, times)
             else:
                 z, log_det = self._carry(part, times[::-1], method, probes, generator)
                 log_det = -log_det
@@ -143,8 +182,8 @@ class DiffusionModel(nn.Module):
             return self._multistep(z, times), None
         if method in ("euler_maruyama", "predictor_corrector"):
             return self._diffuse(z, times, noise, method == "predictor_corrector", generator), None
-        if probes is None and method != "adaptive":
-            x, log_det = solvers.transport(self.reverse_drift, solvers.STEPS[method], z, times)
+        if probes is None and method in MAPS:
+            x, log_det = solvers.transport(self._derivatives, solvers.STEPS[method], z, times)
         else:
             x, log_det = self._carry(z, times, method, probes, generator)
         return x, None if probes == 0 else self._log_prior(z) - log_det
@@ -156,7 +195,8 @@ class DiffusionModel(nn.Module):
         if probes != 0:
             if probes is not None:
                 signs = torch.randint(0, 2, (probes, *x.shape), generator=generator).to(x) * 2 - 1
-            field, state = solvers.with_density(field, signs), torch.cat([x, x.new_zeros(len(x), 1)], 1)
+            field = solvers.with_density(partial(self._derivatives, exact="divergence", probes=signs))
+            state = torch.cat([x, x.new_zeros(len(x), 1)], 1)
         if method == "adaptive":
             state = solvers.adaptive(field, state, times[0], times[-1], self.tolerance)
         else:
@@ -206,9 +246,10 @@ class DiffusionModel(nn.Module):
         return -((z / self._width) ** 2).sum(1) / 2 - n * (math.log(self._width) + math.log(2 * math.pi) / 2)
 
     def _probes(self, probes: int | None) -> int | None:
-        """None for the full Jacobian, else the number of Hutchinson's vectors, 0 for no density."""
+        """None for exact derivatives, else the number of Hutchinson's vectors, 0 for no density."""
         probes = self.probes if probes is None else checks.whole("probes", probes, 0)
-        return 1 if probes is None and math.prod(self.shape) > MOST_EXACT else probes
+        exact = hasattr(self.score, "divergence") or math.prod(self.shape) <= MOST_EXACT
+        return 1 if probes is None and not exact else probes
 
     def _batch(self, probes: int | None) -> int:
         """Samples at once: the memory is bounded, and the same seed gives the same samples."""

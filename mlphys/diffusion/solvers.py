@@ -1,8 +1,9 @@
 """Steps of differential equations on batches of configurations, and how they change densities.
 
-Configurations are flat here, `(batch, n)`. A field is a function (x, t) -> like x, with t a number. One-step rules are maps
-x -> x' of the whole batch, row by row, so that the density after a step follows from the Jacobian of the map itself:
-exactly, for steps of any length.
+Configurations are flat here, `(batch, n)`. A field is a function (x, t) -> like x, with t a number; its derivatives, where
+asked for, a function (x, t) -> (field, Jacobian `(batch, n, n)` with the outputs first). One-step rules are maps x -> x' of
+the whole batch, row by row, so that the density after a step follows from the Jacobian of the map itself: exactly, for steps
+of any length. That Jacobian is what the same rule makes of the derivatives of x by where it started.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from itertools import pairwise
 import torch
 
 Field = Callable[[torch.Tensor, float], torch.Tensor]
+Derivatives = Callable[[torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
 # Newton's method on a step that is one-to-one converges in a few iterations.
 MOST_ITERATIONS, MOST_HALVINGS = 50, 30
 
@@ -28,7 +30,16 @@ def heun(field: Field, x: torch.Tensor, t: float, until: float) -> torch.Tensor:
     return x + (until - t) / 2 * (slope + field(ahead, until))
 
 
-STEPS = {"euler": euler, "heun": heun}
+def runge_kutta(field: Field, x: torch.Tensor, t: float, until: float) -> torch.Tensor:
+    """The classical step of Runge and Kutta, of fourth order."""
+    length, middle = until - t, (t + until) / 2
+    first = field(x, t)
+    second = field(x + length / 2 * first, middle)
+    third = field(x + length / 2 * second, middle)
+    return x + length / 6 * (first + 2 * second + 2 * third + field(x + length * third, until))
+
+
+STEPS = {"euler": euler, "heun": heun, "runge_kutta": runge_kutta}
 
 
 def jacobian(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,21 +79,35 @@ def divergence(
     return (value, mean) if differentiable else (value.detach(), mean.detach())
 
 
-def transport(field: Field, step: Callable, x: torch.Tensor, times: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+def with_jacobian(step: Callable, derivatives: Derivatives, x: torch.Tensor, t: float, until: float):
+    """A step from x, and its derivatives `(batch, n, n)` with the outputs first."""
+
+    def moved(state, t):
+        slope, by_x = derivatives(state[:, 0], t)
+        return torch.cat([slope[:, None], state[:, 1:] @ by_x.mT], 1)
+
+    # Below x, row by row, its derivatives by each number of the start.
+    start = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
+    after = step(moved, torch.cat([x[:, None], start], 1), t, until)
+    return after[:, 0], after[:, 1:].mT
+
+
+def transport(derivatives: Derivatives, step: Callable, x: torch.Tensor, times: list[float]):
     """x after the steps between `times`, and ln det ∂x'/∂x `(batch,)` of the whole map, −∞ where a step turns space over."""
     log_det = x.new_zeros(len(x))
     for t, until in pairwise(times):
-        x, derivatives = jacobian(partial(step, field, t=t, until=until), x)
-        log_det = log_det + _log_det(derivatives)
+        x, by_x = with_jacobian(step, derivatives, x, t, until)
+        log_det = log_det + _log_det(by_x)
     return x, log_det
 
 
-def transport_back(field: Field, step: Callable, x: torch.Tensor, times: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+def transport_back(field: Field, derivatives: Derivatives, step: Callable, x: torch.Tensor, times: list[float]):
     """What `transport` takes to x, and ln det of the way from there to x; FloatingPointError if a step has no inverse."""
     log_det = x.new_zeros(len(x))
     for until, t in pairwise(reversed(times)):
-        x, derivatives = _inverse(partial(step, field, t=t, until=until), x, step(field, x, until, t))
-        log_det = log_det + _log_det(derivatives)
+        ahead = partial(step, field, t=t, until=until)
+        x, by_x = _inverse(ahead, partial(with_jacobian, step, derivatives, t=t, until=until), x, step(field, x, until, t))
+        log_det = log_det + _log_det(by_x)
     return x, log_det
 
 
@@ -91,14 +116,14 @@ def _log_det(derivatives: torch.Tensor) -> torch.Tensor:
     return torch.where(sign > 0, logarithm, -torch.inf)
 
 
-def _inverse(function, target: torch.Tensor, guess: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _inverse(function, derivatives, target: torch.Tensor, guess: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where `function` is `target`, and its Jacobian there: Newton's method, in each row as far as that row gets nearer."""
     eps, size, x = torch.finfo(target.dtype).eps, 1 + target.abs().amax(1), guess.clone()
     rows = torch.arange(len(x), device=x.device)
     for _ in range(MOST_ITERATIONS):
         here, aim = x[rows], target[rows]
-        value, derivatives = jacobian(function, here)
-        before, move = (aim - value).abs().amax(1), torch.linalg.solve(derivatives, (aim - value)[:, :, None])[:, :, 0]
+        value, by_x = derivatives(here)
+        before, move = (aim - value).abs().amax(1), torch.linalg.solve(by_x, (aim - value)[:, :, None])[:, :, 0]
         for _ in range(MOST_HALVINGS):
             left = (aim - function(here + move)).abs().amax(1)
             if bool((nearer := left < before).all()):
@@ -111,15 +136,15 @@ def _inverse(function, target: torch.Tensor, guess: torch.Tensor) -> tuple[torch
             break
         rows = rows[nearer & (error > eps ** (2 / 3))]
         if len(rows) == 0:
-            return x, jacobian(function, x)[1]
+            return x, derivatives(x)[1]
     raise FloatingPointError("a step of the probability flow could not be inverted: take more steps")
 
 
-def with_density(field: Field, probes: torch.Tensor | None) -> Field:
+def with_density(divergence: Derivatives) -> Field:
     """The field of (x, ℓ) `(batch, n + 1)`, in which ℓ gathers the divergence: −ℓ is the change of the log density."""
 
     def augmented(state: torch.Tensor, t: float) -> torch.Tensor:
-        value, change = divergence(lambda x: field(x, t), state[:, :-1], probes)
+        value, change = divergence(state[:, :-1], t)
         return torch.cat([value, change[:, None]], 1)
 
     return augmented

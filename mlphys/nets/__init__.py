@@ -9,7 +9,7 @@ from mlphys.nets.jastrow import Jastrow
 from mlphys.nets.message_passing import MessagePassing
 from mlphys.nets.projected import ProjectedRBM
 from mlphys.nets.rbm import RBM, TranslationRBM
-from mlphys.nets.scores import ScoreConvolution, ScorePerceptron
+from mlphys.nets.scores import ScoreConvolution, ScorePerceptron, ScorePotential
 from mlphys.nets.symmetric import Symmetric, momentum
 from mlphys.nets.unet import UNet
 from mlphys.nets.vit import ViT
@@ -33,6 +33,7 @@ __all__ = [
     "Recurrent",
     "ScoreConvolution",
     "ScorePerceptron",
+    "ScorePotential",
     "Symmetric",
     "TranslationRBM",
     "UNet",

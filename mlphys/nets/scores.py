@@ -4,13 +4,15 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import pad, silu
+from torch.nn.functional import silu
 
 from mlphys.checks import whole
 from mlphys.lattices import Lattice
 from mlphys.nets.classifiers import draw_weights, layer
+from mlphys.random import torch_generator
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -22,18 +24,21 @@ def zero(module: nn.Module) -> None:
 
 
 class Level(nn.Module):
-    """The level of noise, `(batch, 1)` and between about −2 and 2, as `outputs` learned functions `(batch, outputs)`."""
+    """The level of noise, between about −2 and 2, as `outputs` learned functions `(batch, outputs)`.
+
+    The level is `(batch, 1 + conditions)`: beside the noise, parameters between −1 and 1 on which the data depend.
+    """
 
     frequencies: torch.Tensor
 
-    def __init__(self, outputs: int, hidden: int = 32):
+    def __init__(self, outputs: int, hidden: int = 32, conditions: int = 0):
         super().__init__()
         self.register_buffer("frequencies", math.pi / 4 * torch.arange(1, 9), persistent=False)
-        self.inner, self.outer = layer(nn.Linear, 16, hidden), layer(nn.Linear, hidden, outputs)
+        self.inner, self.outer = layer(nn.Linear, 16 + conditions, hidden), layer(nn.Linear, hidden, outputs)
 
     def forward(self, level: torch.Tensor) -> torch.Tensor:
-        angles = level.reshape(-1, 1) * self.frequencies.to(level)
-        return self.outer(silu(self.inner(torch.cat([angles.cos(), angles.sin()], 1))))
+        angles = level[:, :1] * self.frequencies.to(level)
+        return self.outer(silu(self.inner(torch.cat([angles.cos(), angles.sin(), level[:, 1:]], 1))))
 
 
 class ScorePerceptron(nn.Module):
@@ -62,17 +67,53 @@ class ScorePerceptron(nn.Module):
         return self.last(hidden).reshape(x.shape)
 
 
+class _Wrapped(torch.autograd.Function):
+    """x `(batch, channels, *sides)` between its own last `before` and first `after` sites, along every side.
+
+    What `pad(mode="circular")` gives, but with the channels of a site together in memory, as convolutions are fastest, and
+    with one copy of the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, x, before, after):
+        ctx.reach = before, after
+        wide = (side + before + after for side in x.shape[2:])
+        inner = out = x.new_empty(len(x), *wide, x.shape[1]).movedim(-1, 1)
+        for axis, side in enumerate(x.shape[2:], 2):
+            inner = inner.narrow(axis, before, side)
+        inner.copy_(x)
+        for axis, side in enumerate(x.shape[2:], 2):
+            out.narrow(axis, 0, before).copy_(out.narrow(axis, side, before))
+            out.narrow(axis, before + side, after).copy_(out.narrow(axis, before, after))
+        return out
+
+    @staticmethod
+    def backward(ctx, gradient):
+        before, after = ctx.reach
+        gradient = gradient.clone()
+        for axis in range(2, gradient.ndim):
+            side = gradient.shape[axis] - before - after
+            gradient.narrow(axis, side, before).add_(gradient.narrow(axis, 0, before))
+            gradient.narrow(axis, before, after).add_(gradient.narrow(axis, before + side, after))
+            gradient = gradient.narrow(axis, before, side)
+        return gradient, None, None
+
+
 class PeriodicConvolution(nn.Module):
-    """A convolution over a periodic lattice, `(batch, inputs, *sides)` to `(batch, outputs, *sides)`."""
+    """A convolution over a periodic lattice, `(batch, inputs, *sides)` to `(batch, outputs, *sides)`, or of blocks of it.
+
+    A `stride` other than 1 must be the `kernel`: the blocks then do not overlap.
+    """
 
     def __init__(self, dimensions: int, inputs: int, outputs: int, kernel: int = 3, bias: bool = True, stride: int = 1):
         super().__init__()
-        self.kernel, self.dimensions = whole("kernel", kernel, 1), dimensions
+        self.kernel = whole("kernel", kernel, 1)
         self.inner = layer(CONVOLUTIONS[dimensions], inputs, outputs, kernel_size=kernel, bias=bias, stride=stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        before = (self.kernel - 1) // 2
-        return self.inner(pad(x, (before, self.kernel - 1 - before) * self.dimensions, mode="circular"))
+        if self.kernel == self.inner.stride[0]:
+            return self.inner(x)
+        return self.inner(_Wrapped.apply(x, (self.kernel - 1) // 2, self.kernel // 2))
 
 
 class ScoreConvolution(nn.Module):
@@ -112,3 +153,90 @@ class ScoreConvolution(nn.Module):
             common = mean(saturated.flatten(2).mean(2)).reshape(len(x), -1, *ones)
             hidden = hidden + convolution(saturated) + common
         return self.last(direct * hidden).reshape(x.shape)
+
+
+class ScorePotential(nn.Module):
+    """The gradient of a potential of filtered fields `(batch, n_sites)`, odd and equivariant under all lattice symmetries.
+
+    Each of the `channels` is the field with its waves weighted, saturated site by site, and weighted again: A x + Σ_c W_c
+    a_c tanh(g_c W_c x), as in the first order of perturbation theory. All weights follow the level of noise `(batch, 1)`, or
+    `(batch, 1 + conditions)`. Derivatives are known in closed form: `divergence` costs nothing beside the values, `jacobian`
+    a product of matrices. Weights are drawn from `seed` alone; A and a_c are zero. Raises ValueError for bad arguments.
+    Source of cheap divergences by saturated sites between linear maps: Gerdes et al. 2023 (10.21468/SciPostPhys.15.6.238).
+
+    >>> from mlphys.lattices import square
+    >>> network, x = ScorePotential(square(4), channels=2), torch.ones(3, 16)
+    >>> network(x, torch.zeros(3, 1)).shape, network.divergence(x, torch.zeros(3, 1))[1].shape
+    (torch.Size([3, 16]), torch.Size([3]))
+    """
+
+    # Up to so many sites, multiplying by matrices is faster than Fourier transforms.
+    MATRICES = 256
+    orbits: torch.Tensor
+    differences: torch.Tensor
+
+    def __init__(self, lattice: Lattice, channels: int = 8, hidden: int = 32, conditions: int = 0, seed: int = 0):
+        super().__init__()
+        self.lattice, self.channels = lattice, whole("channels", channels, 1)
+        self.axes = tuple(range(-len(lattice.shape), 0))
+        # A real field needs half of its waves.
+        orbits = lattice.wave_orbits.reshape(lattice.shape)[..., : lattice.shape[-1] // 2 + 1]
+        n_orbits, sites = orbits.max() + 1, np.arange(lattice.n_sites)
+        differences = np.empty((lattice.n_sites, lattice.n_sites), np.int64)
+        differences[sites[:, None], lattice.translations.T] = sites
+        for name, table in {"orbits": orbits, "differences": differences}.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table)), persistent=False)
+        self.sizes = [channels * n_orbits, channels, channels, n_orbits]
+        self.level = Level(sum(self.sizes), whole("hidden", hidden, 1), whole("conditions", conditions, 0))
+        draw_weights(self, seed)
+        zero(self.level.outer)
+        normal = torch.randn(channels, n_orbits, generator=torch_generator(seed, "filters"))
+        self.filters = nn.Parameter(normal)
+        self.gains = nn.Parameter(torch.linspace(0.3, 2.0, channels))
+
+    def _weights(self, level: torch.Tensor):
+        """W `(batch, channels, *waves)`, g and a `(batch, channels, 1)`, A `(batch, 1, *waves)`; one for all if levels agree."""
+        if len(level) > 1 and bool((level == level[:1]).all()):
+            level = level[:1]
+        filters, gains, amplitudes, linear = self.level(level).split(self.sizes, 1)
+        filters = (self.filters * (1 + filters.unflatten(1, self.filters.shape)))[..., self.orbits]
+        return filters, (self.gains * (1 + gains))[..., None], amplitudes[..., None], linear[:, None, self.orbits]
+
+    def _kernels(self, filters: torch.Tensor) -> torch.Tensor:
+        """What filters make of a field that is 1 on site 0, `(batch, channels, n_sites)`."""
+        return torch.fft.irfftn(filters, s=self.lattice.shape, dim=self.axes).flatten(-len(self.axes))
+
+    def _matrices(self, filters: torch.Tensor) -> torch.Tensor:
+        """Filters as matrices `(batch, channels, n_sites, n_sites)`."""
+        return self._kernels(filters)[..., self.differences]
+
+    def _evaluate(self, x: torch.Tensor, weights) -> tuple[torch.Tensor, torch.Tensor]:
+        """The values, and the slopes a g (1 − tanh²) of all saturated sites, `(batch, channels, n_sites)`."""
+        filters, gains, amplitudes, linear = weights
+        if len(filters) == 1 and x.shape[1] <= self.MATRICES:
+            rows = self._matrices(filters).flatten(0, 2)  # (channel, site), site
+            saturated = torch.tanh(gains * (x @ rows.T).unflatten(1, (self.channels, -1)))
+            value = (amplitudes * saturated).flatten(1) @ rows + x @ self._matrices(linear)[0, 0]
+        else:
+            waves = torch.fft.rfftn(x.reshape(-1, 1, *self.lattice.shape), dim=self.axes)
+            saturated = torch.tanh(gains * self._kernels(filters * waves))
+            back = torch.fft.rfftn((amplitudes * saturated).unflatten(2, self.lattice.shape), dim=self.axes)
+            value = self._kernels((filters * back).sum(1, keepdim=True) + linear * waves)[:, 0]
+        return value, amplitudes * gains * (1 - saturated**2)
+
+    def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        return self._evaluate(x, self._weights(level))[0]
+
+    def divergence(self, x: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The values, and their divergence `(batch,)`."""
+        weights = self._weights(level)
+        value, slopes = self._evaluate(x, weights)
+        lengths = self._kernels(weights[0] ** 2)[..., 0]
+        return value, (lengths * slopes.sum(2)).sum(1) + x.shape[1] * self._kernels(weights[3])[:, 0, 0]
+
+    def jacobian(self, x: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The values, and their derivatives `(batch, n_sites, n_sites)`."""
+        weights = self._weights(level)
+        value, slopes = self._evaluate(x, weights)
+        rows = self._matrices(weights[0]).flatten(1, 2)
+        return value, rows.mT @ (slopes.flatten(1)[..., None] * rows) + self._matrices(weights[3])[:, 0]
