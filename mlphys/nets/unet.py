@@ -23,8 +23,11 @@ class _Block(nn.Module):
     def forward(self, x, level):
         told = self.level(level)
         scale, shift = told.reshape(*told.shape, *[1] * (x.ndim - 2)).chunk(2, dim=1)
-        hidden = (1 + scale) * _normed(self.first(silu(x))) + shift
-        return self.shortcut(x) + self.second(silu(hidden))
+        hidden = self.first(silu(x))
+        # Channels get the mean square 1 in all, over the whole lattice: one number for each configuration.
+        size = torch.linalg.vector_norm(hidden, dim=tuple(range(1, x.ndim)), keepdim=True)
+        gain = (1 + scale) * torch.rsqrt(size**2 / hidden[0].numel() + 1e-5)
+        return self.shortcut(x) + self.second(silu(torch.addcmul(shift, gain, hidden)))
 
 
 class UNet(nn.Module):
@@ -74,8 +77,3 @@ class UNet(nn.Module):
             hidden = interpolate(finer(hidden), scale_factor=2, mode="nearest")
             hidden = block(torch.cat([hidden, kept.pop()], 1), level)
         return self.last(silu(hidden)).reshape(x.shape)
-
-
-def _normed(x: torch.Tensor) -> torch.Tensor:
-    """Channels of mean square 1 in all, over the whole lattice."""
-    return x * torch.rsqrt(x.square().flatten(1).mean(1) + 1e-5).reshape(-1, *[1] * (x.ndim - 1))
