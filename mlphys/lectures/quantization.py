@@ -14,13 +14,14 @@ from mlphys.lab import (
     LiveApp,
     Plot,
     Readouts,
+    Switch,
     band,
     controls,
     line,
     theme,
 )
 from mlphys.lectures.quantization_exercises import exercises
-from mlphys.lectures.quantization_live import WAYS, Masters, Studio
+from mlphys.lectures.quantization_live import LESSONS, WAYS, Masters, Studio
 from mlphys.lectures.sizes import choose
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ sizes = partial(choose, _SIZES)
 CRITICAL_KAPPA = 0.269
 READOUTS = {
     "fields": "fields",
-    "learnt": "the network has learnt",
+    "learnt": "has learnt",
+    "kish": "Kish ESS / n",
     "m": "⟨M⟩, exact 0",
     "abs_m": "⟨|M|⟩, HMC",
     "chi": "V⟨M²⟩, HMC",
@@ -64,6 +66,8 @@ def app(size: str | None = None) -> LiveApp:
         kappa=Control(0.18, 0.28, 0.24, step=0.001, label="hopping κ", marks={0.21: "0.21", CRITICAL_KAPPA: "κ_c"}),
         side=Choice(["8", "16"], "8", label="lattice side L"),
         steps=Control(5, 200, 40, label="steps"),
+        lesson=Choice(list(LESSONS), label="learns from"),
+        exact=Switch(False, label="count fields by their weights: exact"),
     )
     view = LatticeView(rows=35, label="fields out of noise", size=420)
     readouts = Readouts(*READOUTS, labels=READOUTS)
@@ -84,14 +88,14 @@ def app(size: str | None = None) -> LiveApp:
         edges = np.linspace(-reach, reach, 41)
         middle, traces = (edges[1:] + edges[:-1]) / 2, []
         if len(m := studio.arrived("m")):
-            height = np.histogram(m, edges, density=True)[0]
+            height = np.histogram(m, edges, weights=studio.weights(knobs.exact), density=True)[0]
             bars = {"type": "bar", "x": middle, "y": height, "name": "fields that arrived"}
             traces.append(bars | {"marker": {"color": theme.colour(0)}})
         if studio.reference is not None and studio.reference.series:
             known = np.concatenate(studio.reference.series["m"])
             traces.append(line(middle, np.histogram(known, edges, density=True)[0], "HMC", 1))
         histogram.update(*traces, layout={"xaxis": {"range": [-reach, reach]}, "bargap": 0})
-        values = studio.arrived("abs_m")
+        values = studio.weights(knobs.exact) * studio.arrived("abs_m")
         count = np.unique(np.geomspace(min(16, max(len(values), 1)), max(len(values), 1), 60).astype(int))
         means, squares = (np.cumsum(part)[count - 1] / count if len(values) else 0 * count for part in (values, values**2))
         error = np.sqrt(np.maximum(squares - means**2, 0) / count)
@@ -102,14 +106,14 @@ def app(size: str | None = None) -> LiveApp:
         running.update(*curves)
 
     def tell(studio: Studio) -> None:
-        values: dict[str, Any] = {name: studio.measured(name) for name in ("m", "abs_m", "chi", "phi2")}
-        known = studio.masters.at.get(studio.kind)
-        learnt = "not needed" if not studio.kind else "nothing yet" if known is None else f"κ = {known:.3f}"
-        readouts.update(fields=len(studio.arrived("m")), learnt=learnt, **values)
+        values: dict[str, Any] = {name: studio.measured(name, knobs.exact) for name in ("m", "abs_m", "chi", "phi2")}
+        learnt = studio.masters.learnt.get(studio.kind, "nothing yet") if studio.kind else "not needed"
+        kish = None if studio.kish is None else f"{studio.kish:.0%}"
+        readouts.update(fields=len(studio.arrived("m")), learnt=learnt, kish=kish, **values)
 
     def learn(app: LiveApp) -> "Iterator[Step]":
         studio = app.player.simulation
-        return studio.masters.learn(studio.kind or "diffusion", studio.field, chosen.live_steps)
+        return studio.masters.learn(studio.kind or "diffusion", studio.field, knobs.lesson, chosen.live_steps)
 
     def learnt(app: LiveApp) -> dict[str, Any]:
         """The fields of the next batch come by the network as it is by now; what was measured is dropped."""
@@ -125,7 +129,7 @@ def app(size: str | None = None) -> LiveApp:
         "A quantum field is what a Langevin equation settles in: can a network learn it, and lead noise to fields?",
         knobs, readouts, views=[view, timeline], plots=[histogram, running],
         make=make, draw=draw, plot=plot, tell=tell, rebuilds=("way", "kappa", "side", "steps"), label="the fields",
-        learn=learn, learnt=learnt, relearns=("side",), loss="loss",
+        learn=learn, learnt=learnt, relearns=("side", "lesson"), loss="loss",
     )  # fmt: skip
     live.training.plot.height = HEIGHT
     live.player.rate = 30

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mlphys as mp
-from mlphys.stats import Estimate
+from mlphys.random import spawn
+from mlphys.stats import Estimate, jackknife
 from mlphys.threads import one_torch_thread
 
 # diffusion and flows import torch, which takes two seconds: an app that opens does not wait for it.
@@ -17,68 +18,109 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from mlphys.diffusion import DiffusionModel
+    from mlphys.flows import Importance
 
-COUPLING = 0.022
+COUPLING, CHAINS = 0.022, 64
+SPAN = (0.18, 0.28)
+"""The couplings κ between which a network can be told at which it is."""
 
 PUBLISHED: Mapping[tuple[int, float], Mapping[str, tuple[float, float]]] = {
-    (8, 0.21): {"abs_magnetisation": (0.1607, 0.0002), "chi": (2.586, 0.007), "phi2": (0.6232, 0.0003)},
-    (8, 0.24): {"abs_magnetisation": (0.2438, 0.0025), "chi": (5.87, 0.12), "phi2": (0.7305, 0.0026)},
-    (16, 0.27): {
-        "abs_magnetisation": (0.767, 0.005), "chi": (174.5, 1.9), "phi2": (1.463, 0.006), "binder": (0.535, 0.003),
-    },
-}  # fmt: skip
-"""⟨|M|⟩, V⟨M²⟩, ⟨φ²⟩ and the Binder ratio at λ = 0.022 by (L, κ), each with its error, from independent simulations."""
+    (8, 0.21): {"⟨|M|⟩": (0.1607, 0.0002), "V⟨M²⟩": (2.586, 0.007), "⟨φ²⟩": (0.6232, 0.0003)},
+    (8, 0.24): {"⟨|M|⟩": (0.2438, 0.0025), "V⟨M²⟩": (5.87, 0.12), "⟨φ²⟩": (0.7305, 0.0026)},
+    (16, 0.27): {"⟨|M|⟩": (0.767, 0.005), "V⟨M²⟩": (174.5, 1.9), "⟨φ²⟩": (1.463, 0.006), "U": (0.535, 0.003)},
+}
+"""Averages at λ = 0.022 by (L, κ), each with its error, from independent simulations by HMC."""
 
-WORDS = {"abs_magnetisation": "⟨|M|⟩", "chi": "V⟨M²⟩", "phi2": "⟨φ²⟩", "binder": "U"}
-OBSERVE = ("magnetisation", "abs_magnetisation", "m2", "m4", "phi2")
+MEANS: Mapping[str, tuple[str, ...]] = {
+    "⟨M⟩": ("M",),
+    "⟨|M|⟩": ("|M|",),
+    "V⟨M²⟩": ("VM²",),
+    "⟨φ²⟩": ("φ²",),
+    "S/V": ("S/V",),
+    "⟨φ ∂S/∂φ⟩/V": ("φS'",),
+    "U": ("VM²", "V²M⁴"),
+}
+"""Averages, by name, and the observables whose means they are made of."""
 
 
-def field(side: int, kappa: float) -> mp.Phi4:
+def phi4(side: int, kappa: float) -> mp.Phi4:
     """The field of this lecture, in the κ form at λ = 0.022."""
     return mp.Phi4.from_kappa(mp.square(side), kappa, COUPLING)
 
 
-def averages(model: mp.Phi4, chain: mp.Chain) -> dict[str, Estimate]:
-    """⟨|M|⟩, V⟨M²⟩, ⟨φ²⟩ and U of a chain that observed `OBSERVE`; raises ChainTooShort."""
+def observables(model: mp.Phi4) -> dict[str, Callable]:
+    """Functions of fields `(batch, n_sites)`, `(batch,)` each."""
     sites = model.lattice.n_sites
-    found = {name: chain.estimate(name) for name in ("abs_magnetisation", "phi2", "binder")}
-    m2 = chain.estimate("m2")
-    return found | {"chi": Estimate(sites * m2.mean, sites * m2.error, m2.tau, m2.ess, m2.tau_error)}
-
-
-def raw(model: mp.Phi4, x: "torch.Tensor") -> dict[str, Estimate]:
-    """The same of independent fields x `(samples, n_sites)`, as they are."""
-    m, sites = x.double().mean(1).numpy(), model.lattice.n_sites
-    square = sites * mp.stats.estimate(m**2).mean
     return {
-        "abs_magnetisation": independent(np.abs(m)),
-        "chi": independent(sites * m**2),
-        "phi2": independent(x.double().square().mean(1).numpy()),
-        "binder": mp.stats.jackknife(lambda m2, m4: 1 - m4 / (3 * m2**2), m**2, m**4) if square else Estimate(0, 0),
+        "M": lambda x: x.mean(1),
+        "|M|": lambda x: x.mean(1).abs(),
+        "VM²": lambda x: sites * x.mean(1) ** 2,
+        "V²M⁴": lambda x: sites**2 * x.mean(1) ** 4,
+        "φ²": lambda x: (x**2).mean(1),
+        "S/V": lambda x: model.energy(x) / sites,
+        "φS'": lambda x: -(x * model.force(x)).mean(1),
     }
 
 
-def independent(values: np.ndarray) -> Estimate:
-    """The mean of independent values."""
-    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)), 0.5, len(values))
+def series_of(model: mp.Phi4, x: "torch.Tensor") -> dict[str, np.ndarray]:
+    """The observables of independent fields."""
+    return {name: function(x.double()).numpy() for name, function in observables(model).items()}
 
 
-def thermalised(model: mp.Phi4, count: int, thin: int = 10, seed: int = 1) -> "torch.Tensor":
-    """So many fields of 64 chains of HMC, after burn-in, float32 `(count, n_sites)`."""
-    chains = 64
-    observe = ["phi2"]
-    chain = mp.run(mp.HMC(model), -(-count // chains), chains=chains, thin=thin, seed=seed, observe=observe, keep=True)
-    return chain.x.flatten(0, 1)[:count].float()
+def averages(
+    series: Mapping[str, np.ndarray], names: Iterable[str] = ("⟨|M|⟩", "V⟨M²⟩", "⟨φ²⟩", "U"), log_weights: Any = None
+) -> dict[str, Estimate]:
+    """Averages of a chain's samples, or of independent fields, as they are or by their weights; raises ChainTooShort.
+
+    ⟨M⟩ of a chain takes more samples than the others: signs are slow.
+    """
+    weight = np.ones_like(series["M"])
+    if log_weights is not None:
+        weight = np.exp(np.asarray(log_weights) - float(max(log_weights)))
+        weight = weight / weight.mean()
+    found = {}
+    for name in names:
+        parts = [weight * series[part] for part in MEANS[name]]
+        found[name] = jackknife(_ratio if len(parts) == 1 else _binder, weight, *parts)
+    return found
 
 
-def network(model: mp.Phi4, data: "torch.Tensor | None", seed: int = 1, steps: int = 10) -> "DiffusionModel":
-    """A diffusion model with an odd, translation-equivariant network, as wide as the data; before any data, 1."""
+def _ratio(total: float, value: float) -> float:
+    return value / total
+
+
+def _binder(total: float, square: float, fourth: float) -> float:
+    """1 − ⟨M⁴⟩/3⟨M²⟩²; weights have the mean `total`."""
+    return 1 - fourth * total / (3 * square**2)
+
+
+def hmc(model: mp.Phi4, samples: int, thin: int = 1, seed: int = 1) -> mp.Chain:
+    """64 chains of hybrid Monte Carlo that observe what `averages` needs."""
+    return mp.run(mp.HMC(model), samples, chains=CHAINS, thin=thin, seed=seed, observe=observables(model))
+
+
+def thermalised(model: mp.Phi4, count: int, seed: int = 1) -> "torch.Tensor":
+    """So many fields of 64 chains of HMC after burn-in, five trajectories apart: float32 `(count, n_sites)`."""
+    options: dict = {"chains": CHAINS, "thin": 5, "burn_in": 300, "observe": ["phi2"], "keep": True}
+    return mp.run(mp.HMC(model), -(-count // CHAINS), seed=seed, **options).x.flatten(0, 1)[:count].float()
+
+
+def early(model: mp.Phi4, samples: int = 128, chains: int = 8, skipped: int = 10, seed: int = 1) -> "torch.Tensor":
+    """Fields of a few chains of HMC from a hot start, after too short a burn-in: float32 `(samples, chains, n_sites)`."""
+    sampler = mp.HMC(model, step_size=0.2)
+    state = sampler.init(chains, seed=seed, start="random")
+    return mp.run(sampler, samples, state=state, burn_in=skipped, observe=["phi2"], keep=True).x.float()
+
+
+def network(model: mp.Phi4, scale: float = 1.0, span: tuple[float, float] | None = None, seed: int = 1) -> "DiffusionModel":
+    """A diffusion model with a small odd network that knows the lattice's symmetries; with a `span`, it is told κ."""
     from mlphys import diffusion, nets
 
     process = diffusion.VariancePreserving()
-    scale = 1.0 if data is None else float(data.square().mean().sqrt())
-    score = diffusion.Preconditioned(process, nets.ScoreConvolution(model.lattice, seed=seed), scale)
-    return diffusion.DiffusionModel(process, score, shape=model.lattice.n_sites, steps=steps)
+    score = nets.ScorePotential(model.lattice, conditions=int(span is not None), seed=seed)
+    told = diffusion.Preconditioned(process, score, scale, span)
+    options: dict = {"shape": model.lattice.n_sites, "method": "runge_kutta", "steps": 20}
+    return diffusion.DiffusionModel(process, told, condition=None if span is None else model.kappa, **options)
 
 
 def rates(steps: int, highest: float = 0.01) -> Callable[[int], float]:
@@ -87,10 +129,10 @@ def rates(steps: int, highest: float = 0.01) -> Callable[[int], float]:
 
 
 def teach(
-    model: "DiffusionModel", data: "torch.Tensor", action: mp.Phi4 | None, steps: int, batch: int = 128, seed: int = 1,
+    model: "DiffusionModel", data: Any, action: Any, steps: int, batch: int = 128, seed: int = 1,
     progress: Callable[[], Any] = lambda: None,
 ) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Train on data, with the known force of `action` beside them if it is given: losses, and the seconds that took."""
+    """Train on data, with the known force of `action` beside the noise unless it is None: losses, and seconds."""
     from mlphys import diffusion
 
     matching, losses, began = "denoising" if action is None else "energy", [], time.perf_counter()
@@ -99,6 +141,67 @@ def teach(
             losses.append(step.loss)
             progress()
     return np.array(losses), time.perf_counter() - began
+
+
+def learn_flow(
+    model: mp.Phi4, layers: int, steps: int, batch: int = 128, seed: int = 1, progress: Callable[[], Any] = lambda: None
+):
+    """A trained normalising flow of the field, and the seconds that took."""
+    from mlphys import flows
+
+    flow, began = flows.FieldFlow(model, layers=layers, seed=seed), time.perf_counter()
+    with one_torch_thread():
+        for _ in flows.fit(flow, model, steps, batch, seed=seed):
+            progress()
+    return flow, time.perf_counter() - began
+
+
+def weighed(proposal: Any, model: mp.Phi4, count: int, seed: int = 2) -> "Importance":
+    """So many fields of a diffusion model or a flow, and their weights."""
+    from mlphys import flows
+
+    with one_torch_thread():
+        return flows.importance(proposal, model, count, spawn(seed, "weighed"))
+
+
+def drift(proposal: "DiffusionModel", model: mp.Phi4, x: "torch.Tensor", times: Iterable[float]) -> "DataFrame":
+    """The learnt score at fields x of the model beside −∂S/∂φ, at times near 0.
+
+    Columns: s, the width of the noise; slope, of the score against the drift; unexplained, the mean square of the
+    difference over that of the drift.
+    """
+    import torch
+
+    rows, force = [], model.force(x)
+    for t in times:
+        with torch.no_grad(), one_torch_thread():
+            score = proposal.score_at(x.to(proposal.origin), t).double()
+        s = proposal.process.deviation(torch.tensor(t, dtype=torch.float64)).item()
+        slope = ((score * force).sum() / (force**2).sum()).item()
+        rows.append({"s": s, "slope": slope, "unexplained": (((score - force) ** 2).sum() / (force**2).sum()).item()})
+    return table(rows)
+
+
+def across(
+    proposal: "DiffusionModel", side: int, kappas: Iterable[float], count: int, samples: int, seed: int = 3
+) -> dict[str, dict[str, dict[float, Estimate]]]:
+    """Averages by way (as it is, by weights, HMC), name and κ: a model that is told κ; "Kish" by κ alone beside them."""
+    found: dict[str, dict[str, dict[float, Estimate]]] = {way: {} for way in ("as it is", "by weights", "HMC")}
+    kish = {}
+    for kappa in kappas:
+        model = phi4(side, kappa)
+        drawn = weighed(proposal.at(kappa), model, count, seed)
+        own, kish[kappa] = series_of(model, drawn.x), Estimate(drawn.kish, 0.0)
+        all_ways = {
+            "as it is": averages(own),
+            "by weights": averages(own, log_weights=drawn.log_weights.numpy()),
+            "HMC": averages(hmc(model, samples, 4, seed).samples),
+        }
+        for way, values in all_ways.items():
+            for name, value in values.items():
+                found[way].setdefault(name, {})[kappa] = value
+    found["by weights"]["Kish"] = kish
+    return found
 
 
 def smoothed(losses: Iterable[float], points: int = 100) -> tuple[np.ndarray, np.ndarray]:

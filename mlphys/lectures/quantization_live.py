@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import mlphys as mp
 from mlphys.configurations import Sites
 from mlphys.core import Sampler, State
-from mlphys.lectures.quantization_experiments import COUPLING, network, rates, thermalised
+from mlphys.lectures.quantization_experiments import SPAN, early, network, phi4, rates, thermalised
 from mlphys.random import generator, torch_generator
 from mlphys.stats import ChainTooShort, estimate
 from mlphys.threads import one_torch_thread
@@ -31,12 +32,20 @@ WAYS = {
     "HMC": "one trajectory after the other",
 }
 LEARNT = tuple(WAYS)[:3]
+LESSONS = ("fields at this κ", "fields at κ = 0.18, 0.20 … 0.28", "fields at this κ, too early")
 
 
 def look(x: np.ndarray) -> dict[str, np.ndarray]:
     """M, |M|, V M² and φ² of fields `(batch, n_sites)`, `(batch,)` each."""
     m = x.mean(1)
     return {"m": m, "abs_m": np.abs(m), "chi": x.shape[1] * m**2, "phi2": (x**2).mean(1)}
+
+
+def torch_fields(x: np.ndarray) -> Any:
+    """Fields as a tensor."""
+    import torch
+
+    return torch.from_numpy(x)
 
 
 def _walk(sampler: Sampler, x: np.ndarray, seed: int) -> State:
@@ -78,46 +87,47 @@ class Reference:
 class Masters:
     """A diffusion model and a flow of fields of one size, that learn, and copies of them that are used: as last shown.
 
-    `at` says at which κ each has learnt; before that, the score is that of white noise.
+    `learnt` says from what; before that, the score is that of white noise, and the flow draws nearly free fields.
     """
 
     def __init__(self, side: int, seed: int = 1):
         self.side, self.seed = side, seed
-        self.at: dict[str, float] = {}
+        self.learnt: dict[str, str] = {}
         self._learning: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
 
-    def learn(self, kind: str, field: mp.Phi4, steps: int) -> "Iterator[Step]":
-        """Train "flow" or "diffusion" anew: yields the steps."""
-        self.at[kind] = field.kappa or 0.0
+    def learn(self, kind: str, field: mp.Phi4, lesson: str, steps: int) -> "Iterator[Step]":
+        """Train the "flow" or the "diffusion" anew: yields the steps."""
+        from mlphys import diffusion, flows
+
+        kappa = f"κ = {field.kappa:.3f}"
         if kind == "flow":
-            from mlphys import flows
-
-            flow = self._learning[kind] = flows.FieldFlow(field, layers=4, seed=self.seed)
-            yield from flows.fit(flow, field, steps, 64, seed=self.seed)
-        else:
-            from mlphys import diffusion
-
-            data = thermalised(field, 2000, seed=self.seed)
-            model = self._learning[kind] = network(field, data, self.seed)
-            rate = rates(steps)
-            yield from diffusion.fit(model, data, steps, self.seed, 64, rate, matching="energy", hamiltonian=field)
+            self._learning[kind], self.learnt[kind] = flows.FieldFlow(field, layers=4, seed=self.seed), f"S at {kappa}"
+            yield from flows.fit(self._learning[kind], field, steps, 64, seed=self.seed)
+            return
+        data, action, span, self.learnt[kind] = thermalised(field, 4096, self.seed), field, None, kappa
+        if lesson == LESSONS[1]:
+            kappas, span, self.learnt[kind] = np.linspace(*SPAN, 6).round(3).tolist(), SPAN, "κ = 0.18 … 0.28"
+            data = {value: thermalised(phi4(self.side, value), 2048, self.seed) for value in kappas}
+            action = partial(phi4, self.side)
+        elif lesson == LESSONS[2]:
+            data, self.learnt[kind] = early(field, 128, 16, seed=self.seed).flatten(0, 1), f"{kappa}, too early"
+        model = self._learning[kind] = network(field, 0.9, span, self.seed)
+        yield from diffusion.fit(model, data, steps, self.seed, 64, rates(steps), "energy", action)
 
     def show(self, kind: str) -> None:
         """From now on, draw with what has been learnt so far."""
         self._shown[kind] = copy.deepcopy(self._learning[kind]).requires_grad_(False)
 
     def model(self, field: mp.Phi4) -> "DiffusionModel":
-        if "diffusion" not in self._shown:
-            self._shown["diffusion"] = network(field, None, self.seed)
-        return self._shown["diffusion"]
+        """The diffusion model, told κ if it knows what that is."""
+        model = self._shown.setdefault("diffusion", None) or network(field, 0.9, seed=self.seed)
+        return model if model.condition is None else model.at(field.kappa)
 
     def flow(self, field: mp.Phi4) -> "FieldFlow":
-        if "flow" not in self._shown:
-            from mlphys import flows
+        from mlphys import flows
 
-            self._shown["flow"] = flows.FieldFlow(field, layers=4, seed=self.seed)
-        return self._shown["flow"]
+        return self._shown.get("flow") or flows.FieldFlow(field, layers=4, seed=self.seed)
 
 
 class Studio:
@@ -128,7 +138,7 @@ class Studio:
     """
 
     def __init__(self, kappa: float, side: int, way: str, steps: int, masters: Masters, seed: int):
-        self.field = mp.Phi4.from_kappa(mp.square(side), kappa, COUPLING)
+        self.field = phi4(side, kappa)
         self.side, self.way, self.asked, self.masters, self.seed = side, way, steps, masters, seed
         self.batch = max(16, 4096 // side**2)
         self.reference: Reference | None = None
@@ -149,6 +159,7 @@ class Studio:
         self.count += 1
         noise = generator(self.seed, "noise", self.count).normal(size=(self.batch, self.side**2))
         self.states, self.position, self.steps, self.counted = [noise], 0, self.asked, False
+        self._log_q: np.ndarray | None = None
         self._coming = self._steps(noise)
 
     def _steps(self, noise: np.ndarray) -> Iterator[np.ndarray]:
@@ -176,11 +187,14 @@ class Studio:
         for t, until in pairwise(model.process.grid(self.steps, model.end).tolist()):
             with one_torch_thread(), torch.no_grad():
                 if self.way == LEARNT[1]:
-                    x = solvers.heun(model.reverse_drift, x, t, until)
+                    x = solvers.runge_kutta(model.reverse_drift, x, t, until)
                 else:
                     kick = model.process.diffusion(torch.tensor(t)).item() * math.sqrt(t - until)
                     z = torch.randn(x.shape, generator=random, dtype=x.dtype)
                     x = x + (until - t) * model.reverse_drift(x, t, noise=1.0) + kick * z
+                last = until == model.end and self.way == LEARNT[1]
+                # Each step is one to one: from where it ended the density is found on the way back.
+                self._log_q = model.log_prob(x, steps=min(self.steps, 20)).double().numpy() if last else None
             yield x.double().numpy()
 
     def _layers(self) -> Iterator[np.ndarray]:
@@ -188,11 +202,14 @@ class Studio:
 
         flow = self.masters.flow(self.field)
         x = flow.prior.sample(self.batch, torch_generator(self.seed, "prior", self.count))
+        log_q = flow.prior.log_prob(x)
         self.steps = len(flow.layers) + 1
         yield x.double().numpy()
         for layer in flow.layers:
             with one_torch_thread(), torch.no_grad():
-                x, _ = layer(x)
+                x, log_det = layer(x)
+                log_q = log_q - log_det
+            self._log_q = log_q.double().numpy()
             yield x.double().numpy()
 
     @property
@@ -224,21 +241,39 @@ class Studio:
         self.position = min(position, self.steps)
         if self.position == self.steps and not self.counted:
             self.counted = True
-            for name, values in look(self.x).items():
-                self.series.setdefault(name, []).append(values)
+            values = look(self.x)
+            if self._log_q is not None:
+                values["log_w"] = -self.field.action(torch_fields(self.x)).numpy() - self._log_q
+            for name, part in values.items():
+                self.series.setdefault(name, []).append(part)
 
     def arrived(self, name: str) -> np.ndarray:
         """One quantity of all fields that arrived."""
         return np.concatenate(self.series.get(name, [np.zeros(0)]))
 
-    def measured(self, name: str) -> tuple[float, float, float] | None:
+    def weights(self, exact: bool) -> np.ndarray:
+        """What each field that arrived counts, with the mean 1: alike, or, `exact`, by its weight where that is known."""
+        log_w = self.arrived("log_w")
+        if not exact or len(log_w) == 0:
+            return np.ones(len(self.arrived("m")))
+        weight = np.exp(log_w - log_w.max())
+        return weight / weight.mean()
+
+    @property
+    def kish(self) -> float | None:
+        """Kish ESS over the number of fields; None where their density is not known."""
+        weight = self.weights(True)
+        return None if "log_w" not in self.series else float(1 / (weight**2).mean())
+
+    def measured(self, name: str, exact: bool) -> tuple[float, float, float] | None:
         """Mean, error, and what HMC says, whose error is in ours; None before there is anything."""
-        values = self.arrived(name)
+        values, weight = self.arrived(name), self.weights(exact)
         if self.reference is None or len(values) == 0:
             return None
-        mean, error = (0.0, 0.0) if name == "m" else self.reference.estimate(name)
-        own = float(values.std(ddof=1)) / math.sqrt(len(values))
-        return float(values.mean()), math.hypot(own, 0.0 if math.isnan(error) else error), mean
+        known, error = (0.0, 0.0) if name == "m" else self.reference.estimate(name)
+        mean = float((weight * values).mean())
+        own = float(np.sqrt((weight**2 * (values - mean) ** 2).sum()) / len(values))
+        return mean, math.hypot(own, 0.0 if math.isnan(error) else error), known
 
     def mosaic(self) -> np.ndarray:
         """Some of the fields side by side, with gaps of 0."""
