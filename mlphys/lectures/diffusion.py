@@ -2,24 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlphys.lab import (
-    App,
-    Choice,
-    Control,
-    LatticeView,
-    Plot,
-    Readouts,
-    SimulationPlayer,
-    TrainingPlayer,
-    controls,
-    line,
-    theme,
-)
+from mlphys.lab import Choice, Control, LatticeView, LiveApp, Plot, Readouts, controls, line, theme
+from mlphys.lectures.diffusion_exercises import exercises
 from mlphys.lectures.diffusion_live import SOLVERS, WORLDS, Film, Pupil, process, trajectories
 from mlphys.lectures.diffusion_pictures import PALETTE, plane, sheet
 from mlphys.lectures.sizes import choose
@@ -27,26 +16,57 @@ from mlphys.lectures.sizes import choose
 if TYPE_CHECKING:
     from mlphys.train import Step
 
-__all__ = ["WORLDS", "Film", "Pupil", "app", "process", "sizes", "trajectories"]
+__all__ = ["WORLDS", "Film", "Pupil", "app", "exercises", "process", "sizes", "trajectories"]
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `live_steps` belong to the training in the app.
+    `live_steps` belong to the training in the app, `particles` to every way back with an exact score; `order_steps` and
+    `weak_*` to the errors of steps, `judged` to densities, `healing_*` to wrong scores, `paths` to their actions; `sides`,
+    dimensions, and `clones` to speciation, `collapse` and `remembered`, numbers of data, to memory; `train` and `looks`, the
+    steps at which it is judged, to the score that is learnt, `generated` to what it makes; `hmc`, `independent`, for each
+    chain, and `populations` to the comparison.
     """
 
     live_steps: int
+    particles: int
+    order_steps: tuple[int, ...]
+    weak_steps: tuple[int, ...]
+    weak_samples: int
+    judged: int
+    healing_samples: int
+    healing_steps: int
+    paths: int
+    sides: tuple[int, ...]
+    clones: int
+    collapse: int
+    remembered: tuple[int, ...]
+    train: int
+    looks: tuple[int, ...]
+    generated: int
+    hmc: int
+    independent: int
+    populations: int
 
 
-_SIZES = {"ci": Sizes(100), "lecture": Sizes(2000), "full": Sizes(20000)}
-
-
-def sizes(name: str | None = None) -> Sizes:
-    """The sizes `ci`, `lecture` or `full` (default: environment variable MLPHYS_SIZE, else `lecture`)."""
-    return choose(_SIZES, name)
-
+_ORDERS, _WEAK = (10, 20, 40, 80, 160), (16, 32, 64)
+_SIZES = {
+    "ci": Sizes(
+        100, 2000, _ORDERS[2:], _WEAK[:2], 30_000, 200, 10_000, 150, 1000, (16, 64), 200, 2000, (100, 1000), 150,
+        (1, 50, 150), 300, 60, 20, 10,
+    ),
+    "lecture": Sizes(
+        2000, 10_000, _ORDERS, _WEAK, 200_000, 1000, 40_000, 300, 4000, (16, 64, 256), 1000, 8000, (10, 100, 1000), 1500,
+        (1, 10, 30, 100, 300, 1000, 1500), 2000, 2500, 150, 40,
+    ),
+    "full": Sizes(
+        20_000, 100_000, (*_ORDERS, 320), (*_WEAK, 128, 256), 2_000_000, 10_000, 400_000, 600, 40_000, (16, 64, 256, 1024),
+        10_000, 100_000, (10, 100, 1000, 10_000), 20_000, (1, 10, 100, 1000, 10_000, 20_000), 40_000, 20_000, 2000, 200,
+    ),
+}  # fmt: skip
+sizes = partial(choose, _SIZES)
 
 SHOWN = {"second moment": "⟨q²⟩", "free energy": "−ln p(q) + constant"}
 SCORES = ("exact", "learnt by the network")
@@ -64,7 +84,7 @@ CAPTIONS = {
 }
 
 
-def app(size: str | None = None) -> App:
+def app(size: str | None = None) -> LiveApp:
     """Trajectories from data to noise and back, under one time: choose data, solver, ħ, and how wrong the score is."""
     chosen = sizes(size)
     marks = {0.0: "data", 1.0: "noise", 2.0: "data again"}
@@ -124,7 +144,8 @@ def app(size: str | None = None) -> App:
         else:
             clock = np.linspace(0, 2, len(film.clock))
             path = (film.path() ** 2).mean(1)
-            traces = [line(clock, world.square(film.clock**2), "exact", 0, "dash"), line(clock[: len(path)], path, "particles", 4)]
+            traces = [line(clock, world.square(film.clock**2), "exact", 0, "dash")]
+            traces.append(line(clock[: len(path)], path, "particles", 4))
             axis, ranges = {"title": {"text": "time"}, "range": [0, 2]}, [0, 1.6 * max(world.square(0), world.unit)]
         vertical = {"title": {"text": SHOWN[knobs.plot]}, "range": ranges}
         curve.update(*traces, layout={"xaxis": axis, "yaxis": vertical})
@@ -135,38 +156,32 @@ def app(size: str | None = None) -> App:
         values["speciation"] = 2 - film.world.speciation
         readouts.update(**values)
 
-    def begin() -> "Iterator[Step]":
+    def learn(app: LiveApp) -> "Iterator[Step]":
         return pupil_of(knobs.data).learn(chosen.live_steps)
 
-    def learnt() -> dict[str, Any]:
+    def learnt(app: LiveApp) -> dict[str, Any]:
         """The way back uses the score as it is known by now; what was measured with another is dropped."""
         pupil = pupil_of(knobs.data)
-        with player.lock:
+        with app.player.lock:
             pupil.show()
             if knobs.score == SCORES[1]:
-                player.simulation.forget()
+                app.player.simulation.forget()
         return {"distance from the exact score": pupil.distance()}
 
     def move(_: Any) -> None:
-        with player.lock:
-            if abs(player.simulation.time - timeline.time) > 1e-6:
-                player.simulation.seek(timeline.time)
-                player.show()
+        with live.player.lock:
+            if abs(live.player.simulation.time - timeline.time) > 1e-6:
+                live.player.simulation.seek(timeline.time)
+                live.player.show()
 
-    training = TrainingPlayer(begin, learnt, y="⟨|s · score + z|²⟩", label="the training")
-    training.plot.height = HEIGHT
-    names = ("data", "solver", "steps", "noise", "wrong", "score")
-    player = SimulationPlayer(
-        make, knobs, draw=draw, plot=plot, tell=tell, turns=dict.fromkeys(names, again), rebuilds=(), label="the film"
-    )
-    timeline.observe(move)
-    knobs.observe(lambda _: training.reset(), ["data"])
-    return App(
+    turning = ("data", "solver", "steps", "noise", "wrong", "score")
+    live = LiveApp(
         "There and back again",
         "Noise destroys whatever it is given: which force leads back, and what does noise do on the way?",
-        views=[view, timeline],
-        plots=[density, curve, training.plot],
-        controls=knobs,
-        player=[player, training],
-        readouts=readouts,
-    )
+        knobs, readouts, views=[view, timeline], plots=[density, curve],
+        make=make, draw=draw, plot=plot, tell=tell, turns=dict.fromkeys(turning, again), label="the film",
+        learn=learn, learnt=learnt, relearns=("data",), loss="⟨|s · score + z|²⟩",
+    )  # fmt: skip
+    live.training.plot.height = HEIGHT
+    timeline.observe(move)
+    return live

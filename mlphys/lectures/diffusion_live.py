@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -112,10 +113,13 @@ class Wells(World):
 class Ring(World):
     """Eight normal modes on a circle in the plane."""
 
-    n, variance, reach, axis = 2, 0.04, 3.2, "x₁"
+    n, reach, axis = 2, 3.2, "x₁"
     angles = 2 * np.pi * (np.arange(8) + 0.5) / 8
     means = 2 * np.stack([np.cos(angles), np.sin(angles)], 1)
     weights, centres = np.full(8, 1 / 8), means[:, 0]
+
+    def __init__(self, variance: float = 0.04):
+        self.variance = variance
 
     def draw(self, count, rng):
         return self.means[rng.integers(8, size=count)] + math.sqrt(self.variance) * rng.normal(size=(count, 2))
@@ -180,12 +184,15 @@ def trajectories(model: "DiffusionModel", n: int, seed: int = 0, **options: Any)
 
 
 class Pupil:
-    """A small network that learns the score of a world, and a copy of it that is used: as it was when last shown."""
+    """A small network that learns the score of a world, and a copy of it that is used: as it was when last shown.
+
+    `seconds` are those of its training.
+    """
 
     JUDGED = 2000
 
     def __init__(self, world: World):
-        self.world = world
+        self.world, self.seconds = world, 0.0
         self._shown: Any = None
 
     @cached_property
@@ -219,8 +226,12 @@ class Pupil:
 
         vars(self).pop("_network", None)
         model = DiffusionModel(process(), self._network, self.world.n, end=1e-3)
-        data = torch.from_numpy(self._data(20_000)).float()
-        yield from fit(model, data, steps, seed=1, batch=256, rate=lambda step: 3e-3 / (1 + 10 * step / steps))
+        data, self.seconds = torch.from_numpy(self._data(20_000)).float(), 0.0
+        began = time.perf_counter()
+        for step in fit(model, data, steps, seed=1, batch=256, rate=lambda step: 3e-3 / (1 + 10 * step / steps)):
+            self.seconds += time.perf_counter() - began
+            yield step
+            began = time.perf_counter()
 
     @cached_property
     def _judges(self) -> Any:
@@ -237,10 +248,14 @@ class Pupil:
 
     def distance(self) -> tuple[float, float]:
         """⟨s² |score − exact|²⟩ for each number, over all levels of noise alike, with its error."""
+        squares = self.by_level()[1]
+        return float(squares.mean()), float(squares.std()) / math.sqrt(len(squares))
+
+    def by_level(self) -> tuple[np.ndarray, np.ndarray]:
+        """s² |score − exact|² for noisy data, one each from the largest noise to the smallest, and their s."""
         x, t, s, exact = self._judges
         with one_torch_thread():
-            squares = ((s * (self.shown(x, t) - exact)) ** 2).mean(1)
-        return squares.mean().item(), squares.std().item() / math.sqrt(len(squares))
+            return s[:, 0].numpy(), ((s * (self.shown(x, t) - exact)) ** 2).mean(1).numpy()
 
 
 class Film:
