@@ -130,8 +130,8 @@ class DiffusionModel(nn.Module):
         Beside the methods of the model, without density: "euler_maruyama", where `noise` h ≥ 0 leads from the probability
         flow (0) to the reverse stochastic equation (1), and beyond, through equations with the same distributions at every
         time; "predictor_corrector", the same with a step of Langevin dynamics after each; "multistep", an exponential
-        integrator of second order with one evaluation a step. probes=0 leaves the density out. Sources: Song et al. 2021
-        (arXiv:2011.13456); Lu et al. 2022 (arXiv:2211.01095).
+        integrator of fourth order with one evaluation a step: `solvers.multistep`. probes=0 leaves the density out. Source:
+        Song et al. 2021 (arXiv:2011.13456).
         """
         n, method = checks.whole("n", n, 1), self.method if method is None else method
         checks.one_of("method", method, METHODS)
@@ -179,7 +179,7 @@ class DiffusionModel(nn.Module):
         """Flat samples from normal numbers z, and log q where there are `probes`."""
         times, z = self._times(steps), self._width * z
         if method == "multistep":
-            return self._multistep(z, times), None
+            return self._multistep(z, steps), None
         if method in ("euler_maruyama", "predictor_corrector"):
             return self._diffuse(z, times, noise, method == "predictor_corrector", generator), None
         if probes is None and method in MAPS:
@@ -222,17 +222,17 @@ class DiffusionModel(nn.Module):
     # Width of a corrector step over the width of the noise (Song et al. 2021 call it the signal-to-noise ratio r).
     CORRECTION = 0.16
 
-    def _multistep(self, x, times):
-        """The linear part is solved exactly; what the data were is extrapolated from two steps in the log-SNR."""
-        before, last = None, 1.0
-        for t, until in pairwise(torch.tensor(times, dtype=torch.float64)):
-            (a, s), (a_next, s_next) = ((self.process.mean_factor(t), self.process.deviation(t)) for t in (t, until))
-            data = (x + s.item() ** 2 * self._flat_score(x, t.item())) / a.item()
-            length = (self.process.log_snr(until) - self.process.log_snr(t)).item() / 2
-            ahead = data if before is None else data + length / (2 * last) * (data - before)
-            x = (s_next / s).item() * x - a_next.item() * math.expm1(-length) * ahead
-            before, last = data, length
-        return x
+    def _multistep(self, x, steps):
+        """Between levels equidistant in the log-SNR: those of `times` lie far apart there, near the data."""
+        ends = torch.tensor([self.process.start, max(self.end, 1e-6)], dtype=torch.float64)
+        first, last = self.process.log_snr(ends).tolist()
+        times = self.process.time(torch.linspace(first, last, steps + 1, dtype=torch.float64))
+        a, s = self.process.mean_factor(times).tolist(), self.process.deviation(times).tolist()
+
+        def data(x, k):
+            return (x + s[k] ** 2 * self._flat_score(x, times[k].item())) / a[k]
+
+        return solvers.multistep(data, x, a, s)
 
     def _times(self, steps: int) -> list[float]:
         return self.process.grid(steps, self.end).tolist()
