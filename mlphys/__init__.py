@@ -16,6 +16,7 @@ _HOMES = {
     "hamiltonians.discrete": ["Clock", "Potts"],
     "hamiltonians.vectors": ["Heisenberg", "XY"],
     "hamiltonians.fields": ["Phi4"],
+    "hamiltonians.wells": ["ManyModes", "ManyWell"],
     "hamiltonians.gauge": ["U1Gauge"],
     "hamiltonians.electrons": ["DoubleExchange"],
     "hamiltonians.quantum": ["HeisenbergJ1J2", "TransverseIsing", "XXZ"],

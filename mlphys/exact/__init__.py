@@ -16,6 +16,7 @@ from mlphys.exact.quantum import ground_energy
 from mlphys.exact.twin import thermal
 from mlphys.exact.values import Exact
 from mlphys.exact.vectors import heisenberg_ring, u1_torus, xy_ring, xy_torus
+from mlphys.exact.wells import many_modes, many_well
 
 __all__ = [
     "SQUARE_CRITICAL_TEMPERATURE",
@@ -34,6 +35,8 @@ __all__ = [
     "heisenberg_ring",
     "ising_chain",
     "kaufman",
+    "many_modes",
+    "many_well",
     "onsager",
     "potts_transition",
     "spin_glass_ground_energy",

@@ -12,6 +12,7 @@ from mlphys.exact.glass import MOST_COLUMNS, glass_torus, is_narrow_torus
 from mlphys.exact.ising import ising_chain, kaufman
 from mlphys.exact.values import Exact
 from mlphys.exact.vectors import heisenberg_ring, u1_torus, xy_ring, xy_torus
+from mlphys.exact.wells import many_modes, many_well
 
 
 def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
@@ -33,6 +34,7 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
     from mlphys.hamiltonians.plaquettes import PlaquetteIsing
     from mlphys.hamiltonians.spins import Ising
     from mlphys.hamiltonians.vectors import XY, Heisenberg
+    from mlphys.hamiltonians.wells import ManyModes, ManyWell
 
     if isinstance(hamiltonian, Ising | PlaquetteIsing | Potts | Clock) and enumerable(hamiltonian):
         return enumeration(hamiltonian, temperature)
@@ -61,6 +63,8 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
             return double_exchange(hamiltonian)
     if isinstance(hamiltonian, U1Gauge):
         return u1_torus(hamiltonian.lattice.n_sites, hamiltonian.beta, temperature)
+    if isinstance(hamiltonian, ManyWell | ManyModes):
+        return (many_well if isinstance(hamiltonian, ManyWell) else many_modes)(hamiltonian, temperature)
     if isinstance(hamiltonian, XY | Heisenberg) and hamiltonian.lattice.name == "chain":
         ring = xy_ring if isinstance(hamiltonian, XY) else heisenberg_ring
         return ring(hamiltonian.lattice.n_sites, temperature, hamiltonian.coupling)
@@ -71,5 +75,5 @@ def thermal(hamiltonian: Any, temperature: ArrayLike) -> Exact:
         "models on uniform chains, on the uniform square lattice without field, and on square lattices with a side of at "
         f"most {MOST_COLUMNS}, Potts and clock models on chains and narrow square lattices, q**side <= {MOST_ROWS}, "
         "φ⁴ fields on chains, or free, XY and Heisenberg models on chains, XY also two or three wide, U(1) gauge "
-        "fields, and double exchange on up to three sites at its own temperature"
+        "fields, separate wells, and double exchange on up to three sites at its own temperature"
     )

@@ -14,8 +14,8 @@ class Exact:
     """Exact thermal values, per site but for `log_partition`: floats, or arrays shaped like the temperatures.
 
     m is the mean spin of a configuration; magnetisation ⟨m⟩, abs_magnetisation ⟨|m|⟩, m2 ⟨m²⟩, m4 ⟨m⁴⟩, binder
-    1 - ⟨m⁴⟩/(3⟨m²⟩²); of a real field phi2 ⟨φ²⟩; of a gauge field plaquette ⟨cos P⟩ and charge2 ⟨Q²⟩.
-    None stands for what a solution does not give.
+    1 - ⟨m⁴⟩/(3⟨m²⟩²); of a real field phi2 ⟨φ²⟩; of a gauge field plaquette ⟨cos P⟩ and charge2 ⟨Q²⟩; of
+    separate wells the weights of their `modes`. None stands for what a solution does not give.
     """
 
     energy: Any
@@ -29,6 +29,7 @@ class Exact:
     phi2: Any = None
     plaquette: Any = None
     charge2: Any = None
+    modes: Any = None
 
 
 def positive(temperature: ArrayLike) -> np.ndarray:

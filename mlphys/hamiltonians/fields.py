@@ -19,7 +19,30 @@ from mlphys.lattices import Lattice
 from mlphys.random import generator
 
 
-class Phi4(Hamiltonian):
+class RealField(Hamiltonian):
+    """What actions of real numbers share: x is float64 `(batch, n_sites)`."""
+
+    temperature = 1.0
+    continuous = True
+
+    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
+        """Independent normal numbers, float64 `(batch, n_sites)`."""
+        import torch
+
+        normal = generator(seed, "start").normal(size=(whole("batch", batch, 1), self.lattice.n_sites))
+        return torch.from_numpy(normal).to(device)
+
+    def check_start(self, x, chains: int):
+        """`x` as float64 fields; ValueError unless its shape is `(chains, n_sites)` and every entry is finite."""
+        x = self.check_x(x).double()
+        if len(x) != chains:
+            raise ValueError(f"start has {len(x)} configurations: allowed is one for each of {chains} chains")
+        if not x.isfinite().all():
+            raise ValueError("start has entries that are not finite, which no field may be")
+        return x
+
+
+class Phi4(RealField):
     """The φ⁴ field, S = Σ_sites [φ (−∇²) φ + m² φ² + λ φ⁴], with the lattice Laplacian and β absorbed.
 
     `mass2` m² and `coupling` λ ≥ 0 are numbers. The other usual form, S = Σ_sites [−2κ Σ_μ φ φ_μ + (1 − 2λ) φ² + λ φ⁴] with
@@ -36,8 +59,6 @@ class Phi4(Hamiltonian):
     """
 
     rules = gpu_rules = ("metropolis", "heat_bath", "overrelaxation")
-    temperature = 1.0
-    continuous = True
     embedding_is_ergodic = False  # it turns signs alone
 
     def __init__(self, lattice: Lattice, mass2: float | None, coupling: float, kappa: float | None = None):
@@ -134,13 +155,6 @@ class Phi4(Hamiltonian):
         """Mean field `(batch,)`."""
         return self.check_x(x).mean(1)
 
-    def random(self, batch: int, seed: int = 0, device: str = "cpu"):
-        """Independent normal numbers, float64 `(batch, n_sites)`."""
-        import torch
-
-        normal = generator(seed, "start").normal(size=(whole("batch", batch, 1), self.lattice.n_sites))
-        return torch.from_numpy(normal).to(device)
-
     def ordered(self, batch: int, device: str = "cpu"):
         """Fields of least action among the uniform ones, float64 `(batch, n_sites)`: positive and negative in turn."""
         import torch
@@ -154,15 +168,6 @@ class Phi4(Hamiltonian):
         """Ordered fields where order lowers the action, random ones otherwise: a quench would be caught between domains."""
         ordered = self.ordered(batch)
         return ordered if ordered.any() and self.hopping > 0 else self.random(batch, seed)
-
-    def check_start(self, x, chains: int):
-        """`x` as float64 fields; ValueError unless its shape is `(chains, n_sites)` and every entry is finite."""
-        x = self.check_x(x).double()
-        if len(x) != chains:
-            raise ValueError(f"start has {len(x)} configurations: allowed is one for each of {chains} chains")
-        if not x.isfinite().all():
-            raise ValueError("start has entries that are not finite, which no field may be")
-        return x
 
     @property
     def proposal_width(self) -> float:  # type: ignore[override]
