@@ -26,10 +26,11 @@ test-library: .venv/test .venv/warm
 	NUMBA_ENABLE_CUDASIM=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/gpu
 
 test-notebooks: .venv/test .venv/warm
-	$(BIN)/pytest -q tests/notebooks
+	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 tests/notebooks
 
 test-browser: .venv/test .venv/warm
-	$(BIN)/pytest -q tests/browser
+	$(BIN)/pytest -q -n 2 -m "not alone" tests/browser
+	$(BIN)/pytest -q -m alone tests/browser
 
 bench: .venv/bench .venv/warm
 	@$(BIN)/mlphys bench

@@ -1,8 +1,12 @@
-"""Browser tests: Chromium on the real servers. They install what they need; where they cannot, they say so (in CI: fail)."""
+"""Browser tests: Chromium on the real servers. They install what they need; where they cannot, they say so (in CI: fail).
+
+With ``-n 2`` the tests of one server run beside those of the other; what is timed, ``-m alone``, wants to run without.
+"""
 
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +28,26 @@ FLAGS = [
 ]
 
 
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "alone: times something, beside nothing else")
+
+
 def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.timeout(240))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One process for each server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "jupyterlab" if "jupyterlab" in nodeid else "voila"
+
+    return ByServer(config, log)
 
 
 def find_chromium() -> str | None:
@@ -52,9 +72,13 @@ def install_chromium() -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    path = find_chromium()
-    why = "" if path else install_chromium()
-    path = path or find_chromium()
+    import fcntl
+
+    with (Path(tempfile.gettempdir()) / "mlphys-chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # One process installs it, others wait.
+        path = find_chromium()
+        why = "" if path else install_chromium()
+        path = path or find_chromium()
     if path:
         return path
     text = f"no Chromium for the browser tests ({why}): apt-get install chromium, or set MLPHYS_CHROMIUM to its path"

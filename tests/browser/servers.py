@@ -156,7 +156,7 @@ def _all(kind): return [widget for widget in list(_widgets.values()) if isinstan
 def fetch(address: str, method: str = "GET", **headers: str):
     """The answer to a request: status, headers, body; a status above 399 is an answer, too."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers, method=method), timeout=30) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()

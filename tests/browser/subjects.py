@@ -28,7 +28,6 @@ class Subject:
         if server.command == "lab":
             run_all_cells(self.visit)
         self.visit.wait_until_painted()
-        self.received_until_painted = sum(self.visit.received)
         self.probe = Probe(server.kernels()[self._kernel_id()])
 
     def _kernel_id(self) -> str:

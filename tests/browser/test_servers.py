@@ -28,6 +28,7 @@ def test_nothing_else_of_the_package_is_served(server):
         assert fetch(f"{server.base}/{path}")[0] in (403, 404)
 
 
+@pytest.mark.alone
 def test_jupyterlab_starts_within_10_s_on_the_course_and_asks_for_its_token(jupyterlab):
     print(f"mlphys lab answers after {jupyterlab.seconds_to_start:.1f} s")
     assert jupyterlab.seconds_to_start < 10

@@ -1,6 +1,6 @@
-"""How fast an app answers: frames per second, from slider to picture.
+"""How fast an app answers: first paint, frames per second, from slider to picture.
 
-The goals are 30 frames/s and 100 ms, and the best of a few attempts must reach them: each waits for a quiet machine,
+The goals are 5 s, 30 frames/s and 100 ms, and the best of a few attempts must reach them: each waits for a quiet machine,
 since what other programs take is not the app's. What was reached is printed.
 """
 
@@ -8,8 +8,31 @@ import itertools
 import statistics
 
 import pytest
-from subjects import Subject
+from subjects import NOTEBOOKS, Subject
 from visits import Visit, wait_for_a_quiet_machine
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_first_paint_with_a_warm_kernel_and_under_1_mb(voila, browser, notebook, record_property):
+    """The first attempt finds a kernel in reserve; others wait until the reserve has come to rest."""
+    attempts: list[float] = []
+    while not attempts or (attempts[-1] >= 5 and len(attempts) < 5):
+        if attempts or notebook == NOTEBOOKS[0]:
+            voila.settle(len(NOTEBOOKS))
+            wait_for_a_quiet_machine(busy=25, seconds=30)
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        visit = Visit(context, voila.page(notebook))
+        visit.wait_until_painted()
+        attempts.append(max(visit.look("firstPaint").values()) / 1000)
+        received = sum(visit.received)
+        visit.close()
+        context.close()
+        assert received < 1_000_000, f"{received} bytes until the first paint"
+    record_property("first_paint_s", attempts)
+    print(f"{notebook}: first paint {attempts} s, {received} bytes")
+    assert min(attempts) < 5
 
 
 @pytest.fixture(scope="module")
