@@ -142,7 +142,7 @@ class Ring(World):
 class Magnet(World):
     """Spins ±1 that all couple to each other, below their transition; q is their mean."""
 
-    n, temperature, reach, axis = 32, 0.8, 1.4, "mean of the spins m"
+    n, temperature, reach, axis = 32, 0.8, 45 / 32, "mean of the spins m"
 
     def __init__(self) -> None:
         up = np.arange(self.n + 1)

@@ -10,7 +10,7 @@ from mlphys.lab import palettes
 from mlphys.lectures.diffusion_live import Film, Ring, World
 from mlphys.threads import one_torch_thread
 
-SHADES, SIDE, ROWS, WIDE = 48, 200, 220, 2
+SHADES, SIDE, ROWS, WIDE = 48, 200, 320, 2
 PATH, PARTICLE, MARK = SHADES, SHADES + 1, SHADES + 2
 PALETTE = (*palettes.shades(SHADES), "#FFB938", "#FFF3D6", "#E8EEF4")
 SHOWN, FINE = 12, 32
