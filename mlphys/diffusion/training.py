@@ -13,6 +13,8 @@ from mlphys.diffusion.processes import Process
 from mlphys.diffusion.solvers import divergence
 
 MATCHINGS = ("denoising", "implicit", "energy")
+# The largest configurations whose covariance is worth a diagonalisation.
+MOST_AXES = 1024
 
 
 class Preconditioned(nn.Module):
@@ -150,14 +152,26 @@ def _target(process, data, which, hamiltonians):
     """What the score is compared with: its mean given the noisy data is the score."""
     if hamiltonians[0] is None:
         return lambda x, t, z, which: -z / process.deviation(t)
-    variances = torch.stack([data[which == k].double().var() for k in range(len(hamiltonians))]).to(data)
+    variances, axes = zip(*(_principal(data[which == k]) for k in range(len(hamiltonians))), strict=True)
 
     def target(x, t, z, which):
-        a, s = process.mean_factor(t), process.deviation(t)
-        variance, force = variances[which].reshape(t.shape), torch.empty_like(x)
+        found = torch.empty_like(x)
         for k, hamiltonian in enumerate(hamiltonians):
-            force[which == k] = hamiltonian.force(x[which == k]).to(x)
-        share = a**2 * variance / (a**2 * variance + s**2)
-        return share * force / a - (1 - share) * z / s
+            rows = which == k
+            a, s = (factor(t[rows]).flatten(1) for factor in (process.mean_factor, process.deviation))
+            force, noise = (part.flatten(1) @ axes[k] for part in (hamiltonian.force(x[rows]).to(x), z[rows]))
+            share = a**2 * variances[k] / (a**2 * variances[k] + s**2)
+            found[rows] = ((share * force / a - (1 - share) * noise / s) @ axes[k].T).reshape(force.shape[:1] + x.shape[1:])
+        return found
 
     return target
+
+
+def _principal(data):
+    """Variances of data along their principal axes, and these as columns; along the sites' own where there are too many."""
+    flat = data.flatten(1).double()
+    n = flat.shape[1]
+    if n > MOST_AXES:
+        return flat.var().to(data), torch.eye(n).to(data)
+    variances, axes = torch.linalg.eigh(torch.cov(flat.T).reshape(n, n))
+    return variances.clamp_min(0).to(data), axes.to(data)

@@ -195,7 +195,7 @@ class ScorePotential(nn.Module):
         self.gains = nn.Parameter(torch.linspace(0.3, 2.0, channels))
 
     def _weights(self, level: torch.Tensor):
-        """W `(batch, channels, *waves)`, g and a `(batch, channels, 1)`, A `(batch, 1, *waves)`; one for all if levels agree."""
+        """W `(batch, channels, *waves)`, g and a `(batch, channels, 1)`, A `(batch, 1, *waves)`; one if all agree."""
         if len(level) > 1 and bool((level == level[:1]).all()):
             level = level[:1]
         filters, gains, amplitudes, linear = self.level(level).split(self.sizes, 1)
@@ -211,18 +211,17 @@ class ScorePotential(nn.Module):
         return self._kernels(filters)[..., self.differences]
 
     def _evaluate(self, x: torch.Tensor, weights) -> tuple[torch.Tensor, torch.Tensor]:
-        """The values, and the slopes a g (1 − tanh²) of all saturated sites, `(batch, channels, n_sites)`."""
+        """The values, and all saturated fields tanh(g W x), `(batch, channels, n_sites)`."""
         filters, gains, amplitudes, linear = weights
         if len(filters) == 1 and x.shape[1] <= self.MATRICES:
-            rows = self._matrices(filters).flatten(0, 2)  # (channel, site), site
-            saturated = torch.tanh(gains * (x @ rows.T).unflatten(1, (self.channels, -1)))
-            value = (amplitudes * saturated).flatten(1) @ rows + x @ self._matrices(linear)[0, 0]
-        else:
-            waves = torch.fft.rfftn(x.reshape(-1, 1, *self.lattice.shape), dim=self.axes)
-            saturated = torch.tanh(gains * self._kernels(filters * waves))
-            back = torch.fft.rfftn((amplitudes * saturated).unflatten(2, self.lattice.shape), dim=self.axes)
-            value = self._kernels((filters * back).sum(1, keepdim=True) + linear * waves)[:, 0]
-        return value, amplitudes * gains * (1 - saturated**2)
+            rows = self._matrices(filters)[0]  # channel, site, site
+            saturated = torch.tanh(x @ (gains[0, :, None] * rows).flatten(0, 1).T)
+            value = saturated @ (amplitudes[0, :, None] * rows).flatten(0, 1) + x @ self._matrices(linear)[0, 0]
+            return value, saturated.unflatten(1, (self.channels, -1))
+        waves = torch.fft.rfftn(x.reshape(-1, 1, *self.lattice.shape), dim=self.axes)
+        saturated = torch.tanh(gains * self._kernels(filters * waves))
+        back = torch.fft.rfftn((amplitudes * saturated).unflatten(2, self.lattice.shape), dim=self.axes)
+        return self._kernels((filters * back).sum(1, keepdim=True) + linear * waves)[:, 0], saturated
 
     def forward(self, x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         return self._evaluate(x, self._weights(level))[0]
@@ -230,13 +229,16 @@ class ScorePotential(nn.Module):
     def divergence(self, x: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The values, and their divergence `(batch,)`."""
         weights = self._weights(level)
-        value, slopes = self._evaluate(x, weights)
-        lengths = self._kernels(weights[0] ** 2)[..., 0]
-        return value, (lengths * slopes.sum(2)).sum(1) + x.shape[1] * self._kernels(weights[3])[:, 0, 0]
+        value, saturated = self._evaluate(x, weights)
+        filters, gains, amplitudes, linear = weights
+        slopes = (gains * amplitudes)[:, :, 0] * self._kernels(filters**2)[..., 0]
+        squares = torch.linalg.vector_norm(saturated, dim=2) ** 2
+        return value, (slopes * (x.shape[1] - squares)).sum(1) + x.shape[1] * self._kernels(linear)[:, 0, 0]
 
     def jacobian(self, x: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The values, and their derivatives `(batch, n_sites, n_sites)`."""
         weights = self._weights(level)
-        value, slopes = self._evaluate(x, weights)
-        rows = self._matrices(weights[0]).flatten(1, 2)
-        return value, rows.mT @ (slopes.flatten(1)[..., None] * rows) + self._matrices(weights[3])[:, 0]
+        value, saturated = self._evaluate(x, weights)
+        filters, gains, amplitudes, linear = weights
+        rows, slopes = self._matrices(filters).flatten(1, 2), (gains * amplitudes * (1 - saturated**2)).flatten(1)
+        return value, rows.mT @ (slopes[..., None] * rows) + self._matrices(linear)[:, 0]
