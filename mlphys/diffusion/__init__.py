@@ -2,6 +2,7 @@
 
 from mlphys.diffusion import analytic
 from mlphys.diffusion.analytic import CurieWeiss, Gaussian, GaussianMixture, collapse_time, speciation_time
+from mlphys.diffusion.drift import drift_error
 from mlphys.diffusion.model import DiffusionModel
 from mlphys.diffusion.populations import Populations, annealed
 from mlphys.diffusion.processes import Interpolant, Process, SubVP, VarianceExploding, VariancePreserving
@@ -24,6 +25,7 @@ __all__ = [
     "annealed",
     "collapse_time",
     "divergence",
+    "drift_error",
     "fit",
     "speciation_time",
 ]
