@@ -50,8 +50,14 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command(dashboards, "serve the lecture apps alone, without code")
     served(sub, 8866, ROOT / "course" / "dashboards")
+    sub.add_argument("--token", help="what visitors must bring (default: none on this machine, else a new random one)")
+    sub.add_argument("--sessions", type=int, metavar="N", help="visitors at once (default: as many as the memory holds)")
+    sub.add_argument("--memory", type=int, default=2000, metavar="MB", help="end kernels that take more (default 2000)")
     sub.add_argument("--idle", type=int, default=60, metavar="SECONDS", help="end abandoned kernels after (default 60)")
-    sub.add_argument("--no-warm", action="store_true", help="keep no started kernel in reserve (saves memory)")
+    sub.add_argument("--warm", nargs="+", default=[], metavar="NAME", help="keep a started kernel of these, or of all")
+    sub.add_argument("--base-url", default="/", metavar="PREFIX", help="below which a proxy shows the pages (default /)")
+    sub.add_argument("--name", default="", metavar="HOST", help="the name under which a proxy shows the pages")
+    sub.add_argument("--tracebacks", action="store_true", help="show visitors what went wrong inside a kernel")
 
     command(check, "see whether this installation can run the course")
     command(warm, "compile every kernel now, so that nobody waits later")
@@ -79,15 +85,10 @@ def lab(arguments: argparse.Namespace) -> None:
 
 def dashboards(arguments: argparse.Namespace) -> None:
     from mlphys.lab import serve
+    from mlphys.lab.voila.service import Service
 
-    serve.dashboards(
-        arguments.directory,
-        arguments.port,
-        arguments.host,
-        not arguments.no_browser,
-        idle=arguments.idle,
-        warm=not arguments.no_warm,
-    )
+    options = {name: value for name, value in vars(arguments).items() if name not in ("command", "no_browser")}
+    serve.dashboards(Service(**options, browser=not arguments.no_browser))
 
 
 def warm(arguments: argparse.Namespace) -> None:

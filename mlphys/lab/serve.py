@@ -9,10 +9,14 @@ import os
 import socket
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.utils import url_path_join
 from tornado.web import StaticFileHandler
+
+if TYPE_CHECKING:
+    from mlphys.lab.voila.service import Service
 
 HERE = Path(__file__).parent
 DAY = 24 * 3600
@@ -83,18 +87,14 @@ def lab(directory: Path, port: int, host: str = "127.0.0.1", browser: bool = Tru
     LabApp.launch_instance(argv=[f"--{name}={value}" for name, value in options.items()])
 
 
-def dashboards(
-    directory: Path, port: int, host: str = "127.0.0.1", browser: bool = True, idle: int = 60, warm: bool = True
-) -> None:
-    """Serve the notebooks of `directory` as pages without code until interrupted.
-
-    `warm` keeps one started kernel per notebook in reserve; kernels without a visitor for `idle` seconds end.
-    """
+def dashboards(service: "Service") -> None:
+    """Serve the notebooks of a directory as pages without code until interrupted."""
     _prepare_kernels()
     from mlphys.lab.voila.app import Dashboards
 
-    app = Dashboards.for_course(_existing(directory), _free_port(host, port), host, browser, idle, warm)
-    print(f"Dashboards on {app.connection_url}  (Ctrl-C to stop)", flush=True)
+    service.port = _free_port(service.host, service.port)
+    app = Dashboards.for_course(service)
+    print(f"Dashboards on {app.address}  (Ctrl-C to stop)", flush=True)
     app.start()
 
 

@@ -137,7 +137,7 @@ def voila(dashboards, tmp_path_factory) -> Iterator:
     """Voila with one warm kernel per notebook in reserve."""
     from servers import Server
 
-    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20")
+    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20", "--warm", "all")
     yield server
     server.close()
 

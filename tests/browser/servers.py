@@ -26,7 +26,8 @@ class Server:
     def __init__(self, command: str, directory: Path, scratch: Path, *options: str):
         scratch.mkdir()
         self.command, self.scratch, self.port = command, scratch, free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        prefix = options[options.index("--base-url") + 1] if "--base-url" in options else ""
+        self.base = f"http://127.0.0.1:{self.port}{prefix}"
         self.log = scratch / "server.log"
         environment = {
             **os.environ,
