@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _SUBJECTS = ["ising", "fields", "phases"]
+_LONG_SUBJECTS = ["wavefunctions", "diffusion", "gpu"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--save", type=Path, metavar="FILE", help="keep the wave function, for mlphys.recipes.load")
     sub = command(bench, "measure the samplers side by side with their peers")
     sub.add_argument(
-        "subject", nargs="?", choices=[*_SUBJECTS, "wavefunctions", "diffusion", "gpu"], help=f"default: {', '.join(_SUBJECTS)}"
+        "subject", nargs="?", choices=[*_SUBJECTS, *_LONG_SUBJECTS], help=f"default: {', '.join(_SUBJECTS)}"
     )
     sub.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
     return parser

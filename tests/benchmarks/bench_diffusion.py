@@ -165,6 +165,10 @@ def line(row, peer=None):
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
+    both = "of ScoreConvolution, and of the U-Nets"
+    parser.add_argument("--steps", type=int, nargs=2, help=f"of training, {both} (default 800 200)")
+    parser.add_argument("--turns", type=int, nargs=2, help=f"64 configurations each, {both} (default 48 12)")
+    parser.add_argument("--noisy", type=int, help="turns of Euler and Maruyama, of ScoreConvolution alone (default 16)")
     parser.add_argument("--kappa", type=float, action="append", help="may be repeated (default 0.21, and 0.25, small alone)")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "artifacts" / "bench_diffusion.json", help="JSON of every repeat"
@@ -177,7 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     facts, found = machine(), {}
     print(lines_of(facts), "\n")
-    sizes = ((20, 10), (2, 2), 0, 60) if options.quick else ((800, 200), (48, 12), 16, 160)
+    steps, turns, noisy, samples = ((20, 10), (2, 2), 0, 60) if options.quick else ((800, 200), (48, 12), 16, 160)
+    sizes = options.steps or steps, options.turns or turns, noisy if options.noisy is None else options.noisy, samples
     for number, kappa in enumerate(options.kappa or [0.21, 0.25]):
         field, truth = compare(kappa, [SMALL] if number else list(CONTENDERS), *sizes)
         found[kappa] = rows_of(field, truth)
