@@ -59,11 +59,15 @@ def split(estimate: Any) -> tuple[float, float]:
 class Measured:
     """One comparison, shown as a row: value, error, exact value (with its own error or 0), deviation in σ."""
 
-    def __init__(self, name: str, value: float, error: float, exact: float, exact_error: float, unit: str):
+    def __init__(
+        self, name: str, value: float, error: float, exact: float, exact_error: float, unit: str, kind: str = ""
+    ):  # fmt: skip
         self.name, self.unit = name, unit
         self.value, self.error = value, error
         self.exact, self.exact_error = exact, exact_error
         self.deviation = (value - exact) / math.hypot(error, exact_error)
+        # An exact value has no error of its own; one with an error was published by somebody who measured.
+        self._kind = kind or ("published" if exact_error > 0 else "exact")
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
@@ -74,11 +78,6 @@ class Measured:
 
     def _repr_html_(self) -> str:
         return _table([self])
-
-    @property
-    def _kind(self) -> str:
-        """An exact value has no error of its own; one with an error was published by somebody who measured."""
-        return "published" if self.exact_error > 0 else "exact"
 
     def _exact_text(self) -> str:
         if self.exact_error > 0:
@@ -102,7 +101,7 @@ def measured(name: str, estimate: Any, exact: Any, unit: str = "") -> Measured:
     """Show a measurement beside the exact value; raise `Disagreement` beyond 5 σ.
 
     Arguments: estimate, with attributes mean and error, or a (mean, error) pair; exact, a number, or (value, error) for a
-    published value that has an error itself.
+    published value that has an error itself, or an estimate from elsewhere to refer to.
     Raises ValueError if a number is not finite or the error is not positive; Disagreement is an AssertionError.
 
     >>> measured("energy per site", (-1.4157, 0.0006), -2**0.5, unit="J")
@@ -117,7 +116,7 @@ def measured(name: str, estimate: Any, exact: Any, unit: str = "") -> Measured:
         raise ValueError(f"{name} has error {error}; it must be finite and positive (did the samples vary at all?)")
     if not math.isfinite(exact_value) or not (math.isfinite(exact_error) and exact_error >= 0):
         raise ValueError(f"exact is {exact}; it must be finite, its error not negative")
-    result = Measured(name, value, error, exact_value, exact_error, unit)
+    result = Measured(name, value, error, exact_value, exact_error, unit, "reference" if hasattr(exact, "mean") else "")
     if abs(result.deviation) > LIMIT:
         raise Disagreement(f"{result!r}: more than {LIMIT:g} σ")
     return result
