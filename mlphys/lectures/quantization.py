@@ -34,13 +34,37 @@ __all__ = ["WAYS", "Masters", "Studio", "app", "exercises", "sizes"]
 class Sizes:
     """How much the notebook of this lecture computes.
 
-    `live_steps` belong to the training in the app.
+    `live_steps` belong to the training in the app; `langevin_steps` and `bias_time` to the Langevin equation; `samples` to
+    every chain of 64; `data` are learnt from in `steps`; `drawn` fields are weighed and `proposals` for each chain accepted
+    or not; `side` is that of the lattice near the transition, to which `large_*` belong; `trap_*` belong to data that were
+    taken too early, `told_steps` and `kappas` to the network that is told κ, `flow_*` to the normalising flow.
     """
 
     live_steps: int
+    langevin_steps: int
+    bias_time: float
+    samples: int
+    data: int
+    steps: int
+    drawn: int
+    proposals: int
+    side: int
+    large_steps: int
+    large_proposals: int
+    trap_steps: int
+    trap_drawn: int
+    told_steps: int
+    kappas: tuple[float, ...]
+    flow_layers: int
+    flow_steps: int
 
 
-_SIZES = {"ci": Sizes(60), "lecture": Sizes(600), "full": Sizes(6000)}
+_KAPPAS = (0.19, 0.21, 0.23, 0.25, 0.27)
+_SIZES = {
+    "ci": Sizes(60, 500, 100, 800, 2048, 120, 800, 60, 8, 120, 100, 80, 400, 120, _KAPPAS[1:4], 2, 40),
+    "lecture": Sizes(600, 1000, 250, 1500, 8192, 700, 4000, 100, 16, 600, 80, 400, 1000, 800, _KAPPAS, 4, 150),
+    "full": Sizes(6000, 2000, 4000, 20000, 65536, 6000, 40000, 2000, 16, 10000, 2000, 4000, 10000, 10000, _KAPPAS, 8, 3000),
+}
 sizes = partial(choose, _SIZES)
 
 CRITICAL_KAPPA = 0.269

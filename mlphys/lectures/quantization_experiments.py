@@ -3,11 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mlphys as mp
+from mlphys.lectures.gauge_experiments import yardstick
 from mlphys.random import spawn
 from mlphys.stats import Estimate, jackknife
 from mlphys.threads import one_torch_thread
@@ -119,8 +121,36 @@ def network(model: mp.Phi4, scale: float = 1.0, span: tuple[float, float] | None
     process = diffusion.VariancePreserving()
     score = nets.ScorePotential(model.lattice, conditions=int(span is not None), seed=seed)
     told = diffusion.Preconditioned(process, score, scale, span)
-    options: dict = {"shape": model.lattice.n_sites, "method": "runge_kutta", "steps": 20}
+    sites = model.lattice.n_sites
+    options: dict = {"shape": sites, "method": "runge_kutta", "steps": 4 if sites <= 64 else 6}
     return diffusion.DiffusionModel(process, told, condition=None if span is None else model.kappa, **options)
+
+
+def one_sided(model: "DiffusionModel", seed: int = 1) -> "DiffusionModel":
+    """The same kind of model with a network that is not odd: it adds a learnt number to the field that it looks at."""
+    import copy
+
+    from torch import nn
+
+    from mlphys.nets.classifiers import draw_weights
+    from mlphys.nets.scores import Level, zero
+
+    class OneSided(nn.Module):
+        def __init__(self, odd: nn.Module):
+            super().__init__()
+            self.odd, self.shift = odd, Level(1)
+            draw_weights(self.shift, seed)
+            zero(self.shift.outer)
+
+        def forward(self, x, level):
+            return self.odd(x + self.shift(level), level)
+
+        def divergence(self, x, level):
+            return self.odd.divergence(x + self.shift(level), level)
+
+    other = copy.deepcopy(model)
+    other.score.network = OneSided(other.score.network)
+    return other
 
 
 def rates(steps: int, highest: float = 0.01) -> Callable[[int], float]:
@@ -164,22 +194,26 @@ def weighed(proposal: Any, model: mp.Phi4, count: int, seed: int = 2) -> "Import
         return flows.importance(proposal, model, count, spawn(seed, "weighed"))
 
 
-def drift(proposal: "DiffusionModel", model: mp.Phi4, x: "torch.Tensor", times: Iterable[float]) -> "DataFrame":
-    """The learnt score at fields x of the model beside −∂S/∂φ, at times near 0.
+def drift(proposal: "DiffusionModel", model: mp.Phi4, x: "torch.Tensor", widths: Iterable[float]) -> "DataFrame":
+    """How far the score is from −∂S/∂φ at fields of the model with noise of such `widths`, relative to its size.
 
-    Columns: s, the width of the noise; slope, of the score against the drift; unexplained, the mean square of the
-    difference over that of the drift.
+    Columns: s; distance, distance_error; unavoidable, that of the exact score for normal data of the same covariance.
     """
+    import pandas as pd
     import torch
 
-    rows, force = [], model.force(x)
-    for t in times:
-        with torch.no_grad(), one_torch_thread():
-            score = proposal.score_at(x.to(proposal.origin), t).double()
-        s = proposal.process.deviation(torch.tensor(t, dtype=torch.float64)).item()
-        slope = ((score * force).sum() / (force**2).sum()).item()
-        rows.append({"s": s, "slope": slope, "unexplained": (((score - force) ** 2).sum() / (force**2).sum()).item()})
-    return table(rows)
+    from mlphys.diffusion import drift_error
+
+    process, s = proposal.process, torch.tensor(list(widths), dtype=torch.float64)
+    # At the time where the noise has this width a² = 1 − s².
+    times = process.time((1 - s**2).log() - 2 * s.log())
+    with one_torch_thread():
+        found = drift_error(proposal, model, x, times.tolist())
+    before = torch.linalg.eigvalsh(torch.cov(x.double().T))
+    after = (1 - s[:, None] ** 2) * before + s[:, None] ** 2
+    exact = (((1 / before - 1 / after) ** 2 * after).sum(1) / (after / before**2).sum(1)).sqrt()
+    columns = {"s": s, "distance": [e.mean for e in found], "distance_error": [e.error for e in found]}
+    return pd.DataFrame(columns | {"unavoidable": exact})
 
 
 def across(
@@ -204,17 +238,34 @@ def across(
     return found
 
 
+def beside(found: Mapping[str, Estimate], known: Mapping[str, Any], words: str) -> list[tuple[str, Estimate, Any]]:
+    """Rows for `measured_table`: what was found, named with some words, beside what is known, exactly or with an error."""
+    return [(f"{name}, {words}", found[name], value) for name, value in known.items() if name in found]
+
+
+def accept(proposal: Any, model: mp.Phi4, samples: int, seed: int = 4) -> mp.Chain:
+    """64 chains that accept or reject the fields of a diffusion model or a flow."""
+    options: dict = {"chains": CHAINS, "burn_in": 20, "seed": seed, "observe": observables(model)}
+    return mp.run(mp.IndependenceMH(proposal, model), samples, **options)
+
+
+def contest(model: mp.Phi4, learnt: Mapping[str, tuple[mp.Chain, float]], samples: int, seed: int = 5) -> "DataFrame":
+    """HMC, Langevin with accept/reject, and chains of what was learnt in so many seconds, by one yardstick.
+
+    Effective samples per second are those of the slowest of |M|, M² and φ².
+    """
+    slow = {name: function for name, function in observables(model).items() if name in ("|M|", "VM²", "φ²")}
+    runs = {}
+    for name, sampler, thin in (("HMC", mp.HMC(model), 2), ("Langevin, adjusted", mp.Langevin(model), 20)):
+        runs[name] = mp.run(sampler, samples, chains=CHAINS, thin=thin, seed=seed, observe=slow), thin, 0.0
+    for name, (chain, seconds) in learnt.items():
+        runs[name] = replace(chain, samples={part: chain[part] for part in slow}), 1, seconds
+    return yardstick(runs)
+
+
 def smoothed(losses: Iterable[float], points: int = 100) -> tuple[np.ndarray, np.ndarray]:
     """Steps and means of a loss over as many steps as leave so many points."""
     losses = np.asarray(losses)
     block = max(1, len(losses) // points)
     means = losses[: len(losses) // block * block].reshape(-1, block).mean(1)
     return block * np.arange(1, len(means) + 1), means
-
-
-def table(rows: list[dict[str, Any]]) -> "DataFrame":
-    """Rows as a table."""
-    # Imported here: an app that opens has no use for pandas.
-    import pandas as pd
-
-    return pd.DataFrame(rows)

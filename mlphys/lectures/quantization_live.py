@@ -140,7 +140,7 @@ class Studio:
     def __init__(self, kappa: float, side: int, way: str, steps: int, masters: Masters, seed: int):
         self.field = phi4(side, kappa)
         self.side, self.way, self.asked, self.masters, self.seed = side, way, steps, masters, seed
-        self.batch = max(16, 4096 // side**2)
+        self.batch = max(8, 2048 // side**2)
         self.reference: Reference | None = None
         self.count = 0
         self.forget()
