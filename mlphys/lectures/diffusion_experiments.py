@@ -105,10 +105,10 @@ def action(model: DiffusionModel, path: torch.Tensor, times: Sequence[float], no
 def weighed_paths(made: float, other: float, noise: float, samples: int, steps: int, seed: int = 1) -> pd.DataFrame:
     """Paths of the score that is wrong by `made`, one a row: x where they end, and ln P_made[path] − ln P_other[path]."""
     model = wrong(made)
-    path = torch.from_numpy(trajectories(model, samples, seed, method="euler_maruyama", steps=steps, noise=noise))
-    times = process().grid(steps, 0.0).tolist()
+    times, states = trajectories(model, samples, seed, method="euler_maruyama", steps=steps, noise=noise)
+    path = torch.from_numpy(states)
     with one_torch_thread():
-        actions = [action(drifting, path, times, noise) for drifting in (wrong(other), model)]
+        actions = [action(drifting, path, times.tolist(), noise) for drifting in (wrong(other), model)]
     return pd.DataFrame({"x": path[-1, :, 0].numpy(), "log_ratio": ((actions[0] - actions[1]) / noise).numpy()})
 
 
@@ -200,7 +200,7 @@ def speciation_times(sides: Iterable[int], temperature: float = 0.8) -> pd.DataF
         for (name, eigenvalue), score in zip(largest.items(), (two, magnet), strict=True):
             predicted, found = mp.diffusion.speciation_time(eigenvalue), speciation(score, n)
             rows.append((name, n, eigenvalue, predicted, found, found / predicted))
-    return pd.DataFrame(rows, columns=["data", "n", "eigenvalue", "half ln Λ", "measured", "ratio"])
+    return pd.DataFrame(rows, columns=["data", "n", "eigenvalue", "½ ln Λ", "measured", "ratio"])
 
 
 class Pair(World):

@@ -167,20 +167,24 @@ class Magnet(World):
 WORLDS: dict[str, World] = {"two wells": Wells(), "ring of modes": Ring(), "Curie–Weiss": Magnet()}
 
 
-def trajectories(model: "DiffusionModel", n: int, seed: int = 0, **options: Any) -> np.ndarray:
-    """Where n samples of a model are before each step and after the last, `(steps + 1, n, *shape)`; options of `sample`."""
+def trajectories(model: "DiffusionModel", n: int, seed: int = 0, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Times `(steps + 1,)`, and where n samples are before each step and after the last, `(steps + 1, n, *shape)`.
+
+    The options are those of `DiffusionModel.sample`.
+    """
     from mlphys.diffusion import DiffusionModel
 
-    seen: list[torch.Tensor] = []
+    seen: list[tuple[float, torch.Tensor]] = []
 
     def watched(x, t):
-        seen.append(x)
+        seen.append((t.flatten()[0].item(), x))
         return model.score(x, t)
 
     watching = DiffusionModel(model.process, watched, model.shape, end=model.end)
     with one_torch_thread():
         last, _ = watching.sample(n, seed, probes=0, **options)
-    return np.stack([x.numpy() for x in [*seen[:: EVALUATIONS.get(options.get("method", "heun"), 1)], last]])
+    times, path = zip(*seen[:: EVALUATIONS.get(options.get("method", "heun"), 1)], (model.end, last), strict=True)
+    return np.array(times), np.stack([x.numpy() for x in path])
 
 
 class Pupil:
@@ -200,7 +204,7 @@ class Pupil:
         from mlphys import nets
         from mlphys.diffusion import Preconditioned
 
-        network = nets.ScorePerceptron(self.world.n, hidden=(64, 64), seed=1)
+        network = nets.ScorePerceptron(self.world.n, hidden=(96, 96), seed=1)
         return Preconditioned(process(), network, math.sqrt(max(0.1, self._data(4000).var())))
 
     def _data(self, count: int) -> np.ndarray:
@@ -228,7 +232,7 @@ class Pupil:
         model = DiffusionModel(process(), self._network, self.world.n, end=1e-3)
         data, self.seconds = torch.from_numpy(self._data(20_000)).float(), 0.0
         began = time.perf_counter()
-        for step in fit(model, data, steps, seed=1, batch=256, rate=lambda step: 3e-3 / (1 + 10 * step / steps)):
+        for step in fit(model, data, steps, seed=1, batch=512, rate=lambda step: 8e-3 * (1 - step / (steps + 1))):
             self.seconds += time.perf_counter() - began
             yield step
             began = time.perf_counter()
@@ -297,7 +301,7 @@ class Film:
 
     @property
     def clock(self) -> np.ndarray:
-        """√t of every column: up to 1 and down again. Steps of the solvers are equidistant in it."""
+        """√t of every column: up to 1 and down again. Steps, but for multistep, are equidistant in it."""
         rise = np.arange(self.COLUMNS + 1) / self.COLUMNS
         return np.concatenate([rise, rise[-2::-1]])
 
@@ -321,9 +325,9 @@ class Film:
 
         model = DiffusionModel(process(), self.score, self.world.n, end=END)
         options = {"method": self.solver, "steps": self.steps, "noise": self.noise}
-        path = trajectories(model, self.batch, seed=1000 * self.seed + self.reel, **options)
-        at = np.clip((1 - self.clock[self.COLUMNS :]) / (1 - math.sqrt(END)), 0, 1) * self.steps
-        low = np.minimum(at.astype(int), self.steps - 1)
+        times, path = trajectories(model, self.batch, seed=1000 * self.seed + self.reel, **options)
+        at = np.interp(-self.clock[self.COLUMNS :], -np.sqrt(times), np.arange(len(times)))
+        low = np.minimum(at.astype(int), len(times) - 2)
         share = (at - low)[:, None, None]
         return (1 - share) * path[low] + share * path[low + 1]
 

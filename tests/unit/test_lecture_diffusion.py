@@ -119,9 +119,10 @@ def test_trajectories_are_those_of_the_model(solver):
     world = live.WORLDS["two wells"]
     model = mp.diffusion.DiffusionModel(live.process(), world.score(), 1, end=live.END)
     options = {"method": live.SOLVERS[solver], "steps": 7, "noise": 0.5}
-    path = live.trajectories(model, 6, seed=3, **options)
+    times, path = live.trajectories(model, 6, seed=3, **options)
     last, _ = model.sample(6, seed=3, probes=0, **options)
     assert path.shape == (8, 6, 1) and np.array_equal(path[-1], last) and np.abs(np.diff(path, axis=0)).min() > 0
+    assert (np.diff(times) < 0).all() and (times[0], times[-1]) == pytest.approx((1, live.END), abs=1e-9)
 
 
 def film(name="two wells", solver="Euler–Maruyama", noise=1.0, wrong=0.0):
