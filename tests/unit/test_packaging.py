@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from mlphys.cli import _parser
+
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"pytorch": "torch", "pytorch-cpu": "torch"}
 
@@ -36,3 +38,14 @@ def test_constraints_pin_every_requirement():
 
 def test_format_checker_that_slows_every_import_is_left_out():
     assert "rfc3987-syntax" not in (ROOT / "constraints.txt").read_text()
+
+
+def test_recipe_of_systemd_starts_a_command_that_exists():
+    recipe = (ROOT / "guides" / "serving" / "mlphys.service").read_text()
+    (line,) = re.findall(r"^ExecStart=\S+/mlphys (.*)$", recipe, re.MULTILINE)
+    arguments = _parser().parse_args(line.split())
+    assert arguments.host == "127.0.0.1" and arguments.sessions * arguments.memory > 0
+    proxied = re.findall(r"proxy_pass http://127\.0\.0\.1:(\d+);", (ROOT / "guides" / "serving" / "nginx.conf").read_text())
+    assert set(proxied) == {str(arguments.port)}
+    (name,) = re.findall(r"server_name (\S+);", (ROOT / "guides" / "serving" / "nginx.conf").read_text())
+    assert arguments.name == name
