@@ -23,7 +23,7 @@ TOKEN = "test"
 class Server:
     """``mlphys lab`` or ``mlphys dashboards`` on a directory; its kernels' connection files lie below `scratch`."""
 
-    def __init__(self, command: str, directory: Path, scratch: Path, *options: str):
+    def __init__(self, command: str, directory: Path, scratch: Path, *options: str, size: str = "ci"):
         scratch.mkdir()
         self.command, self.scratch, self.port = command, scratch, free_port()
         prefix = options[options.index("--base-url") + 1] if "--base-url" in options else ""
@@ -36,7 +36,7 @@ class Server:
             "JUPYTER_CONFIG_DIR": str(scratch / "config"),
             "JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"),
             "JUPYTERLAB_SETTINGS_DIR": str(scratch / "settings"),
-            "MLPHYS_SIZE": "ci",
+            "MLPHYS_SIZE": size,
         }
         line = [sys.executable, "-m", "mlphys", command, str(directory), "--port", str(self.port), "--no-browser", *options]
         if command == "lab":

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlencode
 
 import psutil
@@ -15,6 +16,7 @@ from tornado.websocket import websocket_connect
 from visits import Visit
 
 TOKEN = "a-token-for-guests"
+LECTURES = sorted((Path(__file__).parents[2] / "course").glob("[0-9][0-9]_*.ipynb"))
 NOBODY = "00000000-0000-4000-8000-000000000000"
 # Every kind of address that the server knows.
 PLACES = (
@@ -35,9 +37,11 @@ WAYS_OUT = (
 @pytest.fixture(scope="module")
 def service(dashboards, tmp_path_factory):
     """One seat behind a token and a proxy's prefix, for anybody on the network."""
-    shelf = tmp_path_factory.mktemp("service") / "dashboards"
-    shelf.mkdir()
-    shutil.copy(dashboards / "workbench.ipynb", shelf)
+    course = tmp_path_factory.mktemp("service") / "course"
+    shelf = course / "dashboards"
+    shutil.copytree(dashboards, shelf)
+    for lecture in LECTURES:
+        shutil.copy(lecture, course)
     (shelf / "diary.txt").write_text("dear diary")
     limits = ("--sessions", "1", "--memory", "700", "--idle", "5")
     address = ("--host", "0.0.0.0", "--base-url", "/course", "--token", TOKEN)
@@ -101,6 +105,19 @@ def test_the_door_takes_the_token_and_nothing_else(service, context):
     page.get_by_role("link", name="Workbench").wait_for()
     assert not visit.strangers()
     page.close()
+
+
+def test_gallery_has_a_card_for_each_lecture_and_finds_them_by_their_words(service, context):
+    visit = Visit(context, f"{service.base}/?token={TOKEN}")
+    cards = visit.page.locator(".card")
+    cards.first.wait_for()
+    assert cards.count() == len(LECTURES) and visit.page.get_by_role("link", name="Workbench").count() == 1
+    visit.page.get_by_role("searchbox", name="Search").fill("magnet rand")
+    visit.page.get_by_role("status").get_by_text(f"1 of {len(LECTURES)}").wait_for()
+    visit.page.keyboard.press("Enter")
+    assert visit.page.evaluate("document.activeElement.textContent") == "A magnet that melts"
+    assert not visit.strangers() and not visit.complaints()
+    visit.page.close()
 
 
 def test_health_says_how_full_it_is(service):

@@ -5,6 +5,8 @@ import re
 import pytest
 from course_files import COURSE, DASHBOARDS, LECTURES, code, read, sections
 
+from mlphys.lab.gallery import card
+
 # Words that the headings must contain, in this order.
 PARTS = [
     "predict",
@@ -113,3 +115,19 @@ def test_dashboard_is_the_app_alone(path):
     assert len(notebook.cells) <= 3
     assert ".app(" in code(notebook.cells)
     assert notebook.metadata.get("title"), "metadata.title is the title of the page"
+
+
+def test_first_page_leads_to_every_lecture():
+    notebook = read(COURSE / "index.ipynb")
+    text = "\n".join(cell.source for cell in notebook.cells)
+    linked = re.findall(r"\]\(([\w.]+\.ipynb)\)", text)
+    assert linked == [path.name for path in LECTURES]
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@dashboards
+def test_gallery_has_a_card_in_plain_words(path):
+    found = card(path)
+    assert found and 30 <= found.minutes <= 180
+    for text in (found.title, found.lecture, found.question, found.prerequisites):
+        assert text and not re.search(r"[$\\*{}^_]", text), text
