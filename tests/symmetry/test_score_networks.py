@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import mlphys as mp
-from mlphys.diffusion import DiffusionModel, Preconditioned, VariancePreserving
+from mlphys.diffusion import DiffusionModel, Preconditioned, VariancePreserving, divergence
 from mlphys.nets import ScoreConvolution, UNet
 from mlphys.random import torch_generator
 
@@ -70,11 +70,26 @@ def test_densities_inherit_the_symmetries():
         network.last.inner.weight += 0.2 * torch.randn(network.last.inner.weight.shape, generator=torch_generator(3))
     model = DiffusionModel(process, Preconditioned(process, network), lattice.n_sites, steps=3)
     x, log_q = model.sample(4, seed=1)
+    with torch.no_grad():
+        score, move = model.score_at(x, 0.4), lattice.translations[6]
+        assert largest(model.score_at(-x, 0.4) + score) < 1e-10
+        assert largest(model.score_at(x[:, move], 0.4) - score[:, move]) < 1e-10
     assert largest(model.log_prob(x) - log_q) < 1e-8
     for image in (-x, x[:, lattice.translations[6]]):
         assert largest(model.log_prob(image) - log_q) < 1e-8
     flipped = torch.cat([-x[:, :1], x[:, 1:]], 1)
     assert largest(model.log_prob(flipped) - log_q) > 1e-3
+
+
+def test_hutchinson_finds_the_divergence_of_a_network():
+    lattice = mp.square(4)
+    network, (x, level) = strong(ScoreConvolution(lattice, channels=4)), inputs(lattice, batch=1)
+    exact = divergence(lambda x: network(x, level), x)[1].item()
+    signs = torch.randint(0, 2, (1, 4000, 16), generator=torch_generator(4)).double() * 2 - 1
+    for probes, right in ((signs, True), (0.95 * signs, False)):
+        found = divergence(lambda x: network(x, level.expand(len(x), 1)), x.expand(4000, 16), probes)[1]
+        sigmas = abs(found.mean().item() - exact) / (found.std().item() / 4000**0.5)
+        assert sigmas < 4 if right else sigmas > 5
 
 
 @pytest.mark.parametrize(("build", "named"), [
