@@ -107,8 +107,8 @@ def compare(kappa, names, steps, turns, noisy, samples):
         for contender in field:
             if turn < turns[contender.name != SMALL]:
                 contender.sample(FEW)
-    for _ in range(noisy):
-        for contender in field[-1:]:
+    for contender in (contender for contender in field if contender.name == SMALL):
+        for _ in range(noisy):
             contender.sample(NOISY)
     for contender in field:
         contender.close()
@@ -169,7 +169,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, nargs=2, help=f"of training, {both} (default 800 200)")
     parser.add_argument("--turns", type=int, nargs=2, help=f"64 configurations each, {both} (default 48 12)")
     parser.add_argument("--noisy", type=int, help="turns of Euler and Maruyama, of ScoreConvolution alone (default 16)")
-    parser.add_argument("--kappa", type=float, action="append", help="may be repeated (default 0.21, and 0.25, small alone)")
+    parser.add_argument("--kappa", type=float, action="append", help="may be repeated (default 0.21)")
+    parser.add_argument("--contender", action="append", choices=list(CONTENDERS), help="may be repeated (default all)")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "artifacts" / "bench_diffusion.json", help="JSON of every repeat"
     )
@@ -183,8 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(lines_of(facts), "\n")
     steps, turns, noisy, samples = ((20, 10), (2, 2), 0, 60) if options.quick else ((800, 200), (48, 12), 16, 160)
     sizes = options.steps or steps, options.turns or turns, noisy if options.noisy is None else options.noisy, samples
-    for number, kappa in enumerate(options.kappa or [0.21, 0.25]):
-        field, truth = compare(kappa, [SMALL] if number else list(CONTENDERS), *sizes)
+    for kappa in options.kappa or [0.21]:
+        field, truth = compare(kappa, options.contender or list(CONTENDERS), *sizes)
         found[kappa] = rows_of(field, truth)
         exact = ", ".join(f"{name} = {Estimate(*values)}" for name, values in zip(OBSERVABLES, truth, strict=True))
         print(f"κ = {kappa}, λ = {COUPLING}, {SIDE} × {SIDE} sites, 64 at a time; hybrid Monte Carlo: {exact}\n\n{HEADER}")
