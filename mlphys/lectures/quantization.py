@@ -20,6 +20,7 @@ from mlphys.lab import (
     line,
     theme,
 )
+from mlphys.lectures.quantization_contest import contest_app
 from mlphys.lectures.quantization_exercises import exercises
 from mlphys.lectures.quantization_live import LESSONS, WAYS, Masters, Studio
 from mlphys.lectures.sizes import choose
@@ -27,7 +28,7 @@ from mlphys.lectures.sizes import choose
 if TYPE_CHECKING:
     from mlphys.train import Step
 
-__all__ = ["WAYS", "Masters", "Studio", "app", "exercises", "sizes"]
+__all__ = ["WAYS", "Masters", "Studio", "app", "contest_app", "exercises", "sizes"]
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def one_sided(model: "DiffusionModel", seed: int = 1) -> "DiffusionModel":
     return other
 
 
-def rates(steps: int, highest: float = 0.01) -> Callable[[int], float]:
+def rates(steps: int, highest: float = 0.015) -> Callable[[int], float]:
     """A learning rate that rises for a twentieth of the steps, and falls to zero."""
     return lambda step: highest * min(1.0, 20 * step / steps) * math.cos(math.pi / 2 * (step - 1) / steps) ** 2
 
@@ -243,19 +243,25 @@ def beside(found: Mapping[str, Estimate], known: Mapping[str, Any], words: str) 
     return [(f"{name}, {words}", found[name], value) for name, value in known.items() if name in found]
 
 
-def accept(proposal: Any, model: mp.Phi4, samples: int, seed: int = 4) -> mp.Chain:
+def accept(
+    proposal: Any, model: mp.Phi4, samples: int, seed: int = 4, observe: Mapping[str, Callable] | None = None
+) -> mp.Chain:
     """64 chains that accept or reject the fields of a diffusion model or a flow."""
-    options: dict = {"chains": CHAINS, "burn_in": 20, "seed": seed, "observe": observables(model)}
+    options: dict = {"chains": CHAINS, "burn_in": 20, "seed": seed, "observe": observe or observables(model)}
     return mp.run(mp.IndependenceMH(proposal, model), samples, **options)
+
+
+def slowest(model: mp.Phi4) -> dict[str, Callable]:
+    """The observables that decide how fast a sampler is: |M|, M² and φ². Slow signs are cured by φ → −φ."""
+    return {name: function for name, function in observables(model).items() if name in ("|M|", "VM²", "φ²")}
 
 
 def contest(model: mp.Phi4, learnt: Mapping[str, tuple[mp.Chain, float]], samples: int, seed: int = 5) -> "DataFrame":
     """HMC, Langevin with accept/reject, and chains of what was learnt in so many seconds, by one yardstick.
 
-    Effective samples per second are those of the slowest of |M|, M² and φ².
+    Effective samples per second are those of the `slowest`.
     """
-    slow = {name: function for name, function in observables(model).items() if name in ("|M|", "VM²", "φ²")}
-    runs = {}
+    slow, runs = slowest(model), {}
     for name, sampler, thin in (("HMC", mp.HMC(model), 2), ("Langevin, adjusted", mp.Langevin(model), 20)):
         runs[name] = mp.run(sampler, samples, chains=CHAINS, thin=thin, seed=seed, observe=slow), thin, 0.0
     for name, (chain, seconds) in learnt.items():

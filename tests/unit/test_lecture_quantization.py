@@ -1,9 +1,14 @@
 """Lecture 10: usual mistakes in its exercises; fields that come out of noise."""
 
 import numpy as np
+import torch
 
+import mlphys as mp
 from mlphys.lectures import quantization as lecture
+from mlphys.lectures import quantization_experiments as experiments
 from mlphys.lectures import quantization_live as live
+from mlphys.lectures.quantization_contest import NAMES, contest
+from mlphys.random import generator
 
 
 def drift(steps=(1, -1), factor=2, sign=1, quartic=4):
@@ -86,9 +91,9 @@ def test_fields_that_arrive_are_those_of_hmc_where_the_way_is_exact():
     deviations = {}
     for way, steps in (("HMC", 40), ("Langevin, dt = 0.1", 100), ("diffusion, with noise", 10)):
         studio = live.Studio(0.21, 8, way, steps, live.Masters(8), seed=1)
-        for _ in range(4 * (steps + 1)):
+        for _ in range(12 * (steps + 1)):
             studio.advance()
-        assert len(studio.arrived("m")) == 4 * studio.batch
+        assert len(studio.arrived("m")) == 12 * studio.batch
         assert abs(studio.measured("m", False)[0]) < 4 * studio.measured("m", False)[1]
         mean, error, known = studio.measured("phi2", False)
         deviations[way] = (mean - known) / error
@@ -123,3 +128,53 @@ def test_app_learns_on_every_way():
     app.player.step_once()
     assert not app.player.message and app.player.simulation.side == 16
     app.close()
+
+
+def test_averages_by_weights_are_those_of_the_target():
+    """Normal fields of variance 1, weighed for the variance 0.9: exact values by weights, and not without."""
+    sites, count, variance = 16, 20_000, 0.9
+    x = torch.from_numpy(generator(4, "test").normal(size=(count, sites)))
+    series = experiments.series_of(mp.Phi4(mp.square(4), 1.0, 0.5), x)
+    log_weights = -0.5 * (x**2).sum(1).numpy() * (1 / variance - 1)
+    found = experiments.averages(series, experiments.MEANS, log_weights)
+    exact = {"⟨M⟩": 0.0, "⟨|M|⟩": np.sqrt(2 * variance / np.pi / sites), "V⟨M²⟩": variance, "⟨φ²⟩": variance, "U": 0.0}
+    for name, value in exact.items():
+        assert abs(found[name].deviation(value)) < 4, name
+    plain = experiments.averages(series, ["V⟨M²⟩", "⟨φ²⟩"])
+    assert min(abs(plain[name].deviation(variance)) for name in plain) > 4
+
+
+def test_the_trap_is_one_and_the_exercise_finds_it():
+    """Fields of a hot start obey the local identity and have too small |M|; fields after burn-in pass."""
+    field = experiments.phi4(16, 0.27)
+    early = experiments.early(field, samples=24, chains=64, skipped=10, seed=2).double()
+    late = mp.run(mp.HMC(field), 256, chains=64, thin=2, seed=2, burn_in=400, observe=["magnetisation"])["magnetisation"]
+    m = early.mean(2).numpy()
+    identity = -(early * field.force(early.flatten(0, 1)).reshape(early.shape)).mean(2).numpy()
+    means = [mp.stats.Estimate(y.mean(), y.mean(0).std(ddof=1) / 8) for y in (identity, abs(m), abs(late))]
+    assert abs(means[0].deviation(1.0)) < 4 and abs(means[2].deviation(0.767)) < 4
+    assert means[1].deviation(0.767) < -4
+    verdict = lecture.exercises["diagnose"].solution
+    assert verdict(m) == "drifts" and verdict(late) == "thermalised"
+
+
+def test_a_network_that_is_not_odd_has_the_density_it_draws():
+    odd = experiments.network(experiments.phi4(4, 0.24))
+    model = experiments.one_sided(odd)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    x, log_q = model.sample(16, seed=1, steps=20)
+    assert (model.log_prob(x, steps=20) - log_q).abs().max() < 0.01
+    for network, sided in ((odd, False), (model, True)):
+        assert (network.score_at(x, 0.5).add(network.score_at(-x, 0.5)).abs().max() > 1e-3) == sided
+
+
+def test_contest_measures_all_and_counts_training_apart():
+    *_, (words, runs) = contest(experiments.phi4(8, 0.24), steps=8, samples=150, proposals=10)
+    assert words == "" and tuple(runs) == NAMES
+    assert [seconds > 0 for _, _, seconds in runs.values()] == [False, False, True, True]
+    for name in NAMES[:2]:
+        assert abs(runs[name][0].estimate("φ²").deviation(0.7305)) < 4, name
+    table = experiments.yardstick(runs).set_index("sampler")
+    assert table["ess_per_second"].min() > 0 and table["training"].tolist() == [run[2] for run in runs.values()]
