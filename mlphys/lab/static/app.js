@@ -1,8 +1,9 @@
 function render({ model, el }) {
   adopt(el);
-  const title = make("h2", {}, model.get("title"));
+  // The only heading of a dashboard, one among others in a notebook.
+  const title = make("voila" in document.body.dataset ? "h1" : "h2", {}, model.get("title"));
   const question = make("p", {}, model.get("question"));
-  el.append(make("header", { class: "mlphys-header" }, title, question));
+  el.append(make("div", { class: "mlphys-header" }, title, question));
 
   // The app's own element is a box of ipywidgets, which takes no attributes from the kernel.
   const name = () => {
