@@ -1,4 +1,4 @@
-"""Stochastic quantisation read backwards: at small noise the learnt score must be −∂S/∂φ, the drift of the Langevin equation."""
+"""Stochastic quantisation read backwards: at small noise the score must be −∂S/∂φ, the drift of Langevin's equation."""
 
 import math
 from collections.abc import Sequence

@@ -161,7 +161,8 @@ class ScorePotential(nn.Module):
     Each of the `channels` is the field with its waves weighted, saturated site by site, and weighted again: A x + Σ_c W_c
     a_c tanh(g_c W_c x), as in the first order of perturbation theory. All weights follow the level of noise `(batch, 1)`, or
     `(batch, 1 + conditions)`. Derivatives are known in closed form: `divergence` costs nothing beside the values, `jacobian`
-    a product of matrices. Weights are drawn from `seed` alone; A and a_c are zero. Raises ValueError for bad arguments.
+    a product of matrices. Weights are drawn from `seed` alone, W_c near 1; A and a_c are zero. Raises ValueError for bad
+    arguments.
     Source of cheap divergences by saturated sites between linear maps: Gerdes et al. 2023 (10.21468/SciPostPhys.15.6.238).
 
     >>> from mlphys.lattices import square
@@ -191,7 +192,7 @@ class ScorePotential(nn.Module):
         draw_weights(self, seed)
         zero(self.level.outer)
         normal = torch.randn(channels, n_orbits, generator=torch_generator(seed, "filters"))
-        self.filters = nn.Parameter(normal)
+        self.filters = nn.Parameter(1 + 0.3 * normal)  # nearly the field itself
         self.gains = nn.Parameter(torch.linspace(0.3, 2.0, channels))
 
     def _weights(self, level: torch.Tensor):

@@ -5,7 +5,8 @@ import torch
 
 import mlphys as mp
 from mlphys.diffusion import DiffusionModel, Preconditioned, VariancePreserving, divergence
-from mlphys.nets import ScoreConvolution, UNet
+from mlphys.diffusion.solvers import jacobian
+from mlphys.nets import ScoreConvolution, ScorePotential, UNet
 from mlphys.random import torch_generator
 
 
@@ -44,6 +45,28 @@ def test_convolutions_are_odd_and_equivariant_under_all_translations(lattice, ke
         swap = torch.arange(lattice.n_sites)
         swap[[0, 1]] = swap[[1, 0]]
         assert largest(network(x[:, swap], level) - here[:, swap]) > 1e-6
+
+
+@pytest.mark.parametrize("lattice", [*LATTICES, mp.square(3, 5), mp.triangular(4)], ids=repr)
+def test_potentials_have_all_symmetries_and_know_their_derivatives(lattice):
+    network, (x, noise) = strong(ScorePotential(lattice, channels=3, conditions=1)), inputs(lattice)
+    level = torch.cat([noise, -noise], 1)
+    with torch.no_grad():
+        here = network(x, level)
+        assert here.std() > 0.01 and largest(here - network(x, level + torch.tensor([0.0, 1.0]))) > 1e-3
+        assert largest(network(-x, level) + here) < 1e-10
+        for move in [*lattice.translations, *lattice.point_group]:
+            assert largest(network(x[:, move], level) - here[:, move]) < 1e-10
+        swap = torch.arange(lattice.n_sites)
+        swap[[0, 1]] = swap[[1, 0]]
+        assert largest(network(x[:, swap], level) - here[:, swap]) > 1e-6
+    # One level for all goes through matrices, many through Fourier transforms.
+    for told in (level, level[:1].expand(len(x), 2)):
+        value, by_x = jacobian(lambda x, told=told: network(x, told), x)
+        trace = by_x.diagonal(dim1=1, dim2=2).sum(1)
+        for found, wanted in ((network.jacobian(x, told), by_x), (network.divergence(x, told), trace)):
+            assert largest(found[0] - value) < 1e-10 and largest(found[1] - wanted) < 1e-10
+        assert largest(by_x - by_x.mT) < 1e-10  # a gradient
 
 
 @pytest.mark.parametrize("levels", [1, 2])
