@@ -153,6 +153,12 @@ def test_twenty_evaluations_are_as_good_as_a_thousand_noisy_steps():
     assert worst[0] < worst[1] < 0.01
 
 
+def test_order_of_runge_kutta():
+    steps = [20, 40, 80]
+    errors = np.array([flow_errors(VariancePreserving(), "runge_kutta", number) for number in steps])
+    assert slope(steps, errors[:, 0]) == pytest.approx(4, abs=0.2) and slope(steps, errors[:, 1]) == pytest.approx(4, abs=0.2)
+
+
 def test_a_broken_step_loses_its_order(monkeypatch):
     def half(field, x, t, until):
         slope = field(x, t)
@@ -455,6 +461,25 @@ def test_score_matching_finds_the_known_score(matching):
     assert np.mean(found[100:], axis=0)[0] == pytest.approx(1, abs=0.03)
     if matching == "energy":
         assert found[-1][1] < 1e-4
+
+
+def test_few_data_do_not_bias_energy_matching(monkeypatch):
+    """256 data of 64 numbers: their own covariance, not averaged over translations, is noise that the data share."""
+    process, free = VariancePreserving(), mp.Phi4.from_kappa(mp.square(8), kappa=0.0, coupling=0.0)
+    score = Gaussian(process, np.zeros(64), 0.5 * np.eye(64))
+    data = score.sample(256, seed=1)
+
+    def learnt():
+        model = DiffusionModel(process, Scaled(score), 64)
+        steps = mp.diffusion.fit(
+            model, data, 60, batch=256, rate=lambda step: 0.1 / (step + 10), matching="energy", hamiltonian=free
+        )
+        return np.mean([model.score.factor.item() for _ in steps][20:])
+
+    # The data's own width is off by 1/√(2 · 256 · 64) = 0.6 %.
+    assert learnt() == pytest.approx(1, abs=0.01)
+    monkeypatch.setattr(mp.diffusion.training, "_principal", lambda data, lattice: torch.linalg.eigh(torch.cov(data.T)))
+    assert learnt() > 1.02
 
 
 @pytest.mark.parametrize(
