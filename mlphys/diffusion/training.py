@@ -49,8 +49,9 @@ class Preconditioned(nn.Module):
         level = [-self.process.log_snr(t) / 8]
         if (condition is None) != (self.span is None):
             raise ValueError(f"condition={condition!r} is not allowed with span={self.span!r}: give both or none")
-        if condition is not None:
-            level.append((2 * condition - sum(self.span)) / (self.span[1] - self.span[0]))
+        if self.span is not None:
+            low, high = self.span
+            level.append((2 * condition - low - high) / (high - low))
         return (x / width, torch.cat([part.reshape(-1, 1) for part in level], 1)), width, -a / (width * s)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
@@ -152,7 +153,7 @@ def _target(process, data, which, hamiltonians):
     """What the score is compared with: its mean given the noisy data is the score."""
     if hamiltonians[0] is None:
         return lambda x, t, z, which: -z / process.deviation(t)
-    variances, axes = zip(*(_principal(data[which == k]) for k in range(len(hamiltonians))), strict=True)
+    variances, axes = zip(*(_principal(data[which == k], one.lattice) for k, one in enumerate(hamiltonians)), strict=True)
 
     def target(x, t, z, which):
         found = torch.empty_like(x)
@@ -167,11 +168,16 @@ def _target(process, data, which, hamiltonians):
     return target
 
 
-def _principal(data):
-    """Variances of data along their principal axes, and these as columns; along the sites' own where there are too many."""
+def _principal(data, lattice):
+    """Variances of data along their principal axes, and these as columns; along the sites' own where there are too many.
+
+    Of the covariance averaged over translations: noise in that of few data is in the data too, and would bias the target.
+    """
     flat = data.flatten(1).double()
     n = flat.shape[1]
-    if n > MOST_AXES:
+    if n > MOST_AXES or n != lattice.n_sites:
         return flat.var().to(data), torch.eye(n).to(data)
-    variances, axes = torch.linalg.eigh(torch.cov(flat.T).reshape(n, n))
+    covariance, pairs = torch.cov(flat.T).reshape(n, n), (torch.arange(n)[:, None], torch.from_numpy(lattice.translations.T))
+    covariance[pairs] = covariance[pairs].mean(0).expand(n, n)
+    variances, axes = torch.linalg.eigh(covariance)
     return variances.clamp_min(0).to(data), axes.to(data)
