@@ -464,10 +464,10 @@ def test_score_matching_finds_the_known_score(matching):
 
 
 def test_few_data_do_not_bias_energy_matching(monkeypatch):
-    """256 data of 64 numbers: their own covariance, not averaged over translations, is noise that the data share."""
+    """100 data of 64 numbers: their own covariance, not averaged over translations, is noise that the data share."""
     process, free = VariancePreserving(), mp.Phi4.from_kappa(mp.square(8), kappa=0.0, coupling=0.0)
     score = Gaussian(process, np.zeros(64), 0.5 * np.eye(64))
-    data = score.sample(256, seed=1)
+    data = score.sample(100, seed=1)
 
     def learnt():
         model = DiffusionModel(process, Scaled(score), 64)
@@ -476,7 +476,7 @@ def test_few_data_do_not_bias_energy_matching(monkeypatch):
         )
         return np.mean([model.score.factor.item() for _ in steps][20:])
 
-    # The data's own width is off by 1/√(2 · 256 · 64) = 0.6 %.
+    # The data's own width is off by 1/√(2 · 100 · 64) = 0.9 %.
     assert learnt() == pytest.approx(1, abs=0.01)
     monkeypatch.setattr(mp.diffusion.training, "_principal", lambda data, lattice: torch.linalg.eigh(torch.cov(data.T)))
     assert learnt() > 1.02
