@@ -14,7 +14,7 @@ from mlphys.lab.measurement import level, minus, sigmas, split, with_error
 class Readouts(Live):
     """Named numbers, updated live from any thread; nothing is raised, however far from the exact value they are.
 
-    Arguments: names; units and labels by name (default label: the name).
+    Arguments: names; by name units, labels (default: the name), and what is known (default: "exact") to compare with.
     Raises ValueError for an unknown or repeated name.
 
     >>> readouts = Readouts("energy", units={"energy": "J"})
@@ -28,15 +28,19 @@ class Readouts(Live):
     rows: traitlets.List = traitlets.List().tag(sync=True)
     label = traitlets.Unicode("measurements").tag(sync=True)
 
-    def __init__(self, *names: str, units: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None):
+    def __init__(
+        self, *names: str, units: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None,
+        known: Mapping[str, str] | None = None,
+    ):  # fmt: skip
         if not names or len(set(names)) != len(names):
             raise ValueError(f"names are {names}; give at least one, each once")
-        units, labels = units or {}, labels or {}
-        for name in (*units, *labels):
+        units, labels, known = units or {}, labels or {}, known or {}
+        for name in (*units, *labels, *known):
             if name not in names:
                 raise ValueError(f"unknown name {name!r}; the readouts are {', '.join(names)}")
         self._current = {
-            name: {"name": name, "label": labels.get(name, name.replace("_", " ")), "unit": units.get(name, "")} | _EMPTY
+            name: {"name": name, "label": labels.get(name, name.replace("_", " ")), "unit": units.get(name, "")}
+            | {"known": known.get(name, "exact")} | _EMPTY
             for name in names
         }
         super().__init__(rows=list(self._current.values()))

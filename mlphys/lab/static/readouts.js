@@ -15,7 +15,7 @@ function render({ model, el }) {
       item.querySelector("dt").textContent = row.label;
       item.querySelector("b").textContent = row.value;
       item.querySelector("i").textContent = row.value === "–" ? "" : row.unit;
-      item.querySelector("span").textContent = row.exact ? `exact ${row.exact}` : "";
+      item.querySelector("span").textContent = row.exact ? `${row.known} ${row.exact}` : "";
       item.querySelector("em").textContent = row.deviation;
       item.querySelector("em").className = row.level;
     });
