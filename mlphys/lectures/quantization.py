@@ -73,10 +73,10 @@ READOUTS = {
     "fields": "fields",
     "learnt": "has learnt",
     "kish": "Kish ESS / n",
-    "m": "⟨M⟩, exact 0",
-    "abs_m": "⟨|M|⟩, HMC",
-    "chi": "V⟨M²⟩, HMC",
-    "phi2": "⟨φ²⟩, HMC",
+    "m": "⟨M⟩",
+    "abs_m": "⟨|M|⟩",
+    "chi": "V⟨M²⟩",
+    "phi2": "⟨φ²⟩",
 }
 HEIGHT = 250
 
@@ -84,8 +84,7 @@ HEIGHT = 250
 def app(size: str | None = None) -> LiveApp:
     """Fields out of noise under one time: choose κ, the lattice and the way; train the network that knows the way."""
     chosen = sizes(size)
-    marks = {0.0: "field", 1.0: "noise"}
-    timeline = controls(label="time", time=Control(0.0, 1.0, 1.0, step=0.01, label="time", marks=marks))
+    timeline = controls(label="time", time=Control(0.0, 1.0, 1.0, step=0.01, label="time, from noise (1) to fields (0)"))
     knobs = controls(
         way=Choice(list(WAYS), label="the way"),
         kappa=Control(0.18, 0.28, 0.24, step=0.001, label="hopping κ", marks={0.21: "0.21", CRITICAL_KAPPA: "κ_c"}),
@@ -95,7 +94,7 @@ def app(size: str | None = None) -> LiveApp:
         exact=Switch(False, label="count fields by their weights: exact"),
     )
     view = LatticeView(rows=35, label="fields out of noise", size=420)
-    readouts = Readouts(*READOUTS, labels=READOUTS)
+    readouts = Readouts(*READOUTS, labels=READOUTS, known=dict.fromkeys(("abs_m", "chi", "phi2"), "HMC"))
     histogram = Plot(x="mean field M", y="probability density", label="distribution of the mean field", height=HEIGHT)
     running = Plot(x="fields", y="⟨|M|⟩", label="running mean of |M|", height=HEIGHT)
     masters = cache(Masters)

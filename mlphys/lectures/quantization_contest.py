@@ -55,6 +55,7 @@ def contest_app(size: str | None = None) -> App:
     rate = Plot(x="sampler", y="ESS per second", label="effective samples per second", axes={"yaxis": {"type": "log"}})
     axes = {"xaxis": {"type": "log"}, "yaxis": {"type": "log"}}
     ready = Plot(x="effective samples wanted", y="seconds, training included", label="time until ready", axes=axes)
+    rate.height = ready.height = 330
     wanted = np.geomspace(10, 1e7, 61)
     state: dict[str, Any] = {}
 
