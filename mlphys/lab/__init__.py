@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlphys.lab import theme
     from mlphys.lab.app import App
+    from mlphys.lab.comparison import attempt, power_law, yardstick
     from mlphys.lab.control import Choice, Control, Controls, Switch, controls
     from mlphys.lab.exercises import Exercise, Verdict
     from mlphys.lab.lattice_view import LatticeView, checksum
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "app": ["App"],
+    "comparison": ["attempt", "power_law", "yardstick"],
     "control": ["Choice", "Control", "Controls", "Switch", "controls"],
     "exercises": ["Exercise", "Verdict"],
     "lattice_view": ["LatticeView", "checksum"],

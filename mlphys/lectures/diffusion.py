@@ -9,14 +9,14 @@ import numpy as np
 
 from mlphys.lab import Choice, Control, LatticeView, LiveApp, Plot, Readouts, controls, line, theme
 from mlphys.lectures.diffusion_exercises import exercises
-from mlphys.lectures.diffusion_live import SOLVERS, WORLDS, Film, Pupil, process, trajectories
+from mlphys.lectures.diffusion_live import SOLVERS, WORLDS, Film, Pupil, Ring, process, trajectories
 from mlphys.lectures.diffusion_pictures import PALETTE, plane, sheet
 from mlphys.lectures.sizes import choose
 
 if TYPE_CHECKING:
     from mlphys.train import Step
 
-__all__ = ["WORLDS", "Film", "Pupil", "app", "exercises", "process", "sizes", "trajectories"]
+__all__ = ["WORLDS", "Film", "Pupil", "Ring", "app", "exercises", "process", "sizes", "trajectories"]
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,10 @@ import torch
 import mlphys as mp
 from mlphys.diffusion import CurieWeiss, DiffusionModel, Gaussian, GaussianMixture
 from mlphys.hamiltonians.fields import RealField
-from mlphys.lectures.diffusion_live import RATE, Ring, World, kernel, process, trajectories
-from mlphys.lectures.gauge_experiments import attempt
+from mlphys.lectures.diffusion_live import RATE, World, kernel, process, trajectories
 from mlphys.random import torch_generator
 from mlphys.stats import Estimate
 from mlphys.threads import one_torch_thread
-
-__all__ = ["Ring", "attempt"]
 
 HEALED = {(0.1, 0.0): 0.36788, (0.1, 1.0): 0.83333, (-0.1, 0.0): 2.71828, (-0.1, 1.0): 1.24992}
 """⟨x²⟩ of samples for N(0, 1) data when the score is too large by a factor 1 + ε, by (ε, ħ), from an independent program."""
@@ -195,9 +192,9 @@ def speciation_times(sides: Iterable[int], temperature: float = 0.8) -> pd.DataF
     """½ ln Λ beside the age found from the score, for two normal classes and for the Curie–Weiss magnet."""
     rows = []
     for n in sides:
-        magnet, two = CurieWeiss(process(), n, temperature), pair(n)
-        largest = {"two classes": n + 0.2, "Curie–Weiss": magnet.covariance_eigenvalue}
-        for (name, eigenvalue), score in zip(largest.items(), (two, magnet), strict=True):
+        magnet = CurieWeiss(process(), n, temperature)
+        known: list[tuple[str, float, Any]] = [("two classes", n + 0.2, pair(n))]
+        for name, eigenvalue, score in [*known, ("Curie–Weiss", magnet.covariance_eigenvalue, magnet)]:
             predicted, found = mp.diffusion.speciation_time(eigenvalue), speciation(score, n)
             rows.append((name, n, eigenvalue, predicted, found, found / predicted))
     return pd.DataFrame(rows, columns=["data", "n", "eigenvalue", "½ ln Λ", "measured", "ratio"])

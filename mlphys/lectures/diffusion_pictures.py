@@ -62,21 +62,19 @@ def plane(film: Film, arrows: int = 13) -> np.ndarray:
     picture = shades(density / density.max())
     reach = film.world.reach
 
-    def put(x: np.ndarray, y: np.ndarray, colour: int) -> None:
-        columns, rows = ((1 + sign * part / reach) / 2 * SIDE for sign, part in ((1, x), (-1, y)))
+    def put(points: np.ndarray, colour: int) -> None:
+        columns, rows = np.moveaxis((1 + points * [1, -1] / reach) / 2 * SIDE, -1, 0)
         inside = (columns >= 0) & (columns < SIDE) & (rows >= 0) & (rows < SIDE)
         picture[rows[inside].astype(int), columns[inside].astype(int)] = colour
 
     start, end = _arrows(film, arrows)
     along = np.linspace(0, 1, 20)[:, None, None]
-    put(*np.moveaxis(start + along * (end - start), -1, 0), MARK)
+    put(start + along * (end - start), MARK)
     for turn in (-0.5, 0.5):
         c, s = math.cos(turn), math.sin(turn)
-        barb = 0.35 * (start - end) @ np.array([[c, s], [-s, c]])
-        put(*np.moveaxis(end + along[::2] * barb, -1, 0), MARK)
-    for right in (0, 0.6):
-        for up in (0, 0.6):
-            put(film.x[:300, 0] + right * 2 * reach / SIDE, film.x[:300, 1] + up * 2 * reach / SIDE, PATH)
+        put(end + along[::2] * 0.35 * (start - end) @ np.array([[c, s], [-s, c]]), MARK)
+    for shift in product((0, 1.2 * reach / SIDE), repeat=2):
+        put(film.x[:300] + shift, PATH)
     return picture
 
 

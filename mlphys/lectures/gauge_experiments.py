@@ -1,14 +1,14 @@
 """What lecture 08 measures: how the topological charge freezes, what a flow is worth, what networks see in links."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mlphys as mp
+from mlphys.lab import attempt
 from mlphys.random import generator
-from mlphys.stats import ChainTooShort, Estimate
 from mlphys.threads import one_torch_thread
 
 # flows and nets import torch, which takes two seconds: an app that opens does not wait for it.
@@ -37,14 +37,6 @@ def charges(n_sites: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
     q = np.arange(-most, most + 1)
     p = np.cos(2 * np.pi * q[:, None] * waves) @ one**n_sites
     return q, p / p.sum()
-
-
-def attempt(chain: mp.Chain, name: str) -> tuple[Estimate, bool]:
-    """The estimate of one observable, and whether the chain is long enough for its error to be believed."""
-    try:
-        return chain.estimate(name), True
-    except ChainTooShort as short:
-        return short.estimate, False
 
 
 def freezing(betas: Iterable[float], side: int, samples: int, chains: int = 16, seed: int = 1) -> "DataFrame":
@@ -122,28 +114,6 @@ def gaussian_weights(action: Callable, mean: float, width: float, n: int, seed: 
     """log w = −S − log q of n samples of a Gaussian."""
     noise = generator(seed, "gaussian").normal(size=n)
     return -action(mean + width * noise) + noise**2 / 2 + np.log(width * np.sqrt(2 * np.pi))
-
-
-def yardstick(runs: Mapping[str, tuple[mp.Chain, int, float]]) -> "DataFrame":
-    """Effective samples per second of the slowest observable of each run, by name: (chain, sweeps a sample, training in s).
-
-    `tau` is in sweeps. The first is what the others have to beat: `break_even` is the number of effective samples from
-    which on one is sooner ready than the first, training included; infinite if it makes fewer of them a second. A chain
-    that is too short gets its bound and no error.
-    """
-    rows: list[dict[str, Any]] = []
-    for name, (chain, thin, training) in runs.items():
-        each = {observable: attempt(chain, observable) for observable in chain.samples}
-        slowest = max(each, key=lambda observable: each[observable][0].tau)
-        found, trusted = each[slowest]
-        rate = found.ess / chain.seconds
-        row = {"sampler": name, "slowest": slowest, "tau": thin * found.tau}
-        row["tau_error"] = thin * found.tau_error if trusted else np.nan
-        row |= {"acceptance": float(np.mean(chain.acceptance)), "ess_per_second": rate}
-        row |= {"rate_error": rate * found.tau_error / found.tau if trusted else np.nan, "training": training}
-        gain = 1 / rows[0]["ess_per_second"] - 1 / rate if rows else np.nan
-        rows.append(row | {"break_even": training / gain if gain > 0 else np.nan if not rows else np.inf})
-    return _table(rows)
 
 
 def _table(rows: list[dict[str, Any]]) -> "DataFrame":

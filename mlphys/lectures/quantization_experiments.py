@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mlphys as mp
-from mlphys.lectures.gauge_experiments import yardstick
+from mlphys.lab import yardstick
 from mlphys.random import spawn
 from mlphys.stats import Estimate, jackknife
 from mlphys.threads import one_torch_thread

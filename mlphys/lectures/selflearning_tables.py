@@ -104,24 +104,6 @@ def acceptances(
     return pd.DataFrame(rows)
 
 
-def power_law(x: Any, y: Any, error: Any) -> tuple[Estimate, float]:
-    """Exponent and factor of y = factor · x^exponent by weighted least squares of logarithms.
-
-    Where the points scatter by more than their errors, the error of the exponent is that of the scatter.
-
-    >>> power_law([1, 2, 4], [3.0, 0.75, 0.1875], [0.3, 0.07, 0.02])[0].mean
-    -2.0
-    """
-    u, v = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
-    weight = (np.asarray(y) / np.asarray(error)) ** 2
-    middle = np.average(u, weights=weight)
-    spread = (weight * (u - middle) ** 2).sum()
-    slope = (weight * (u - middle) * v).sum() / spread
-    height = np.average(v, weights=weight) - slope * middle
-    scatter = max(1.0, (weight * (v - height - slope * u) ** 2).sum() / max(len(u) - 2, 1))
-    return Estimate(round(float(slope), 12), math.sqrt(scatter / spread)), math.exp(height)
-
-
 def prices(contenders: Mapping[str, tuple[mp.Sampler, int]], start: "torch.Tensor", seed: int = 1) -> pd.DataFrame:
     """Of each sampler, run for so many samples from typical spins `start`, one chain each: what an independent one costs.
 

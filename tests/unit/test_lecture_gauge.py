@@ -7,6 +7,7 @@ import torch
 
 import mlphys as mp
 from mlphys import flows
+from mlphys.lab import yardstick
 from mlphys.lectures import gauge as lecture
 from mlphys.lectures import gauge_experiments as experiments
 from mlphys.lectures import gauge_live
@@ -167,7 +168,7 @@ def test_yardstick_keeps_training_apart():
     walk = mp.run(mp.HMC(gauge), 300, chains=8, seed=1, thin=2, observe=["charge2"])
     jump = mp.run(mp.IndependenceMH(flow, gauge), 3, chains=8, seed=1, observe=["charge2"])
     walk.seconds, jump.seconds = 1.0, 1e-3
-    table = experiments.yardstick({"HMC": (walk, 2, 0.0), "flow": (jump, 1, 7.0)}).set_index("sampler")
+    table = yardstick({"HMC": (walk, 2, 0.0), "flow": (jump, 1, 7.0)}).set_index("sampler")
     slow, fast = table["ess_per_second"]
     assert slow == pytest.approx(walk.estimate("charge2").ess) and table["tau"]["HMC"] == 2 * walk.estimate("charge2").tau
     assert np.isnan(table["tau_error"]["flow"]) and np.isnan(table["break_even"]["HMC"])

@@ -8,6 +8,7 @@ import torch
 
 import mlphys as mp
 from mlphys import selflearning
+from mlphys.lab import power_law
 from mlphys.lectures import selflearning as lecture
 from mlphys.lectures import selflearning_live as live
 from mlphys.lectures import selflearning_networks as networks
@@ -170,7 +171,7 @@ def test_one_way_through_the_sites_may_not_propose():
 
 def test_a_power_law_is_found_with_its_error():
     x, noise = np.geomspace(2, 200, 8), np.random.default_rng(1).normal(size=8)
-    found, factor = tables.power_law(x, 3 * x**-0.7 * (1 + 0.05 * noise), 3 * x**-0.7 * 0.05)
+    found, factor = power_law(x, 3 * x**-0.7 * (1 + 0.05 * noise), 3 * x**-0.7 * 0.05)
     assert abs(found.deviation(-0.7)) < 3 and 0 < found.error < 0.05 and abs(factor / 3 - 1) < 0.2
-    bent = tables.power_law(x, 3 * x**-0.7 * np.exp(0.5 * np.cos(x)), 3 * x**-0.7 * 0.001)[0]
+    bent = power_law(x, 3 * x**-0.7 * np.exp(0.5 * np.cos(x)), 3 * x**-0.7 * 0.001)[0]
     assert bent.error > 10 * 0.001
