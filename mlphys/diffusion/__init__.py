@@ -4,6 +4,7 @@ from mlphys.diffusion import analytic
 from mlphys.diffusion.analytic import CurieWeiss, Gaussian, GaussianMixture, collapse_time, speciation_time
 from mlphys.diffusion.drift import drift_error
 from mlphys.diffusion.model import DiffusionModel
+from mlphys.diffusion.paths import Guided, PathSampler, fit_paths
 from mlphys.diffusion.populations import Populations, annealed
 from mlphys.diffusion.processes import Interpolant, Process, SubVP, VarianceExploding, VariancePreserving
 from mlphys.diffusion.solvers import divergence
@@ -14,7 +15,9 @@ __all__ = [
     "DiffusionModel",
     "Gaussian",
     "GaussianMixture",
+    "Guided",
     "Interpolant",
+    "PathSampler",
     "Populations",
     "Preconditioned",
     "Process",
@@ -27,5 +30,6 @@ __all__ = [
     "divergence",
     "drift_error",
     "fit",
+    "fit_paths",
     "speciation_time",
 ]
