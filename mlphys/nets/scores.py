@@ -149,9 +149,10 @@ class ScoreConvolution(nn.Module):
         gains = 1 + self.level(level).reshape(len(x), -1, self.channels, *ones)
         hidden, direct = self.first(x.reshape(len(x), 1, *self.lattice.shape)), gains[:, -1]
         for number, (convolution, mean) in enumerate(zip(self.convolutions, self.means, strict=True)):
-            saturated = torch.tanh(gains[:, number] * hidden)
+            # In place: fresh memory costs as much as the sums.
+            saturated = (gains[:, number] * hidden).tanh_()
             common = mean(saturated.flatten(2).mean(2)).reshape(len(x), -1, *ones)
-            hidden = hidden + convolution(saturated) + common
+            hidden = convolution(saturated).add_(common).add_(hidden)
         return self.last(direct * hidden).reshape(x.shape)
 
 

@@ -27,7 +27,7 @@ class _Block(nn.Module):
         # Channels get the mean square 1 in all, over the whole lattice: one number for each configuration.
         size = torch.linalg.vector_norm(hidden, dim=tuple(range(1, x.ndim)), keepdim=True)
         gain = (1 + scale) * torch.rsqrt(size**2 / hidden[0].numel() + 1e-5)
-        return self.shortcut(x) + self.second(silu(torch.addcmul(shift, gain, hidden)))
+        return self.second(silu(torch.addcmul(shift, gain, hidden), inplace=True)).add_(self.shortcut(x))
 
 
 class UNet(nn.Module):
