@@ -106,6 +106,9 @@ def measured(name: str, estimate: Any, exact: Any, unit: str = "") -> Measured:
 
     >>> measured("energy per site", (-1.4157, 0.0006), -2**0.5, unit="J")
     energy per site: -1.4157(6) J, exact -1.414214 J, deviation -2.5 σ
+    >>> import numpy as np
+    >>> measured("energy per site", (-1.4157, 0.0006), np.float64(-(2**0.5)), unit="J")
+    energy per site: -1.4157(6) J, exact -1.414214 J, deviation -2.5 σ
     """
     value, error = split(estimate)
     exact_value, exact_error = split(exact)
@@ -116,7 +119,7 @@ def measured(name: str, estimate: Any, exact: Any, unit: str = "") -> Measured:
         raise ValueError(f"{name} has error {error}; it must be finite and positive (did the samples vary at all?)")
     if not math.isfinite(exact_value) or not (math.isfinite(exact_error) and exact_error >= 0):
         raise ValueError(f"exact is {exact}; it must be finite, its error not negative")
-    result = Measured(name, value, error, exact_value, exact_error, unit, "reference" if hasattr(exact, "mean") else "")
+    result = Measured(name, value, error, exact_value, exact_error, unit, "reference" if hasattr(exact, "error") else "")
     if abs(result.deviation) > LIMIT:
         raise Disagreement(f"{result!r}: more than {LIMIT:g} σ")
     return result
