@@ -27,7 +27,7 @@ class Sizes:
     `weak_*` to the errors of steps, `judged` to densities, `healing_*` to wrong scores, `paths` to their actions; `sides`,
     dimensions, and `clones` to speciation, `collapse` and `remembered`, numbers of data, to memory; `train` and `looks`, the
     steps at which it is judged, to the score that is learnt, `generated` to what it makes; `hmc`, `independent`, for each
-    chain, and `populations` to the comparison.
+    chain, and `populations` to the comparison, `dataless`, steps, and `weighed`, paths, to the sampler without data.
     """
 
     live_steps: int
@@ -49,21 +49,24 @@ class Sizes:
     hmc: int
     independent: int
     populations: int
+    dataless: int
+    weighed: int
 
 
 _ORDERS, _WEAK = (10, 20, 40, 80, 160), (16, 32, 64)
 _SIZES = {
     "ci": Sizes(
         100, 2000, _ORDERS[2:], _WEAK[:2], 30_000, 200, 10_000, 150, 1000, (16, 64), 200, 2000, (100, 1000), 150,
-        (1, 50, 150), 300, 60, 20, 10,
+        (1, 50, 150), 300, 60, 20, 10, 10, 1000,
     ),
     "lecture": Sizes(
         2000, 10_000, _ORDERS, _WEAK, 200_000, 1000, 40_000, 300, 4000, (16, 64, 256), 1000, 8000, (10, 100, 1000), 1500,
-        (1, 10, 30, 100, 300, 1000, 1500), 2000, 2500, 150, 40,
+        (1, 10, 30, 100, 300, 1000, 1500), 2000, 2500, 150, 40, 250, 4000,
     ),
     "full": Sizes(
         20_000, 100_000, (*_ORDERS, 320), (*_WEAK, 128, 256), 2_000_000, 10_000, 400_000, 600, 40_000, (16, 64, 256, 1024),
         10_000, 100_000, (10, 100, 1000, 10_000), 20_000, (1, 10, 100, 1000, 10_000, 20_000), 40_000, 20_000, 2000, 200,
+        5000, 40_000,
     ),
 }  # fmt: skip
 sizes = partial(choose, _SIZES)
