@@ -145,11 +145,11 @@ def fit_paths(
     """Lead the paths of `sampler` to exp(−S)/Z by their weights alone; yields a `flows.Step` after each update.
 
     `loss`: "log_variance", the variance of the log weights over the batch, at fixed paths; or "kl", the mean of log q + S,
-    with gradients through the paths and hence the second derivatives of S. Both vanish with the divergence of
-    the paths from those of the noise; both can forget a mode. Against that, S is mixed over the first share `anneal` of the
-    steps with the action of the normal distribution of width `scale`. `rate` is the highest learning rate, which then falls
-    to zero. `kish` is blind to forgotten modes. Raises ValueError for bad arguments and for models whose β is not absorbed
-    in the action, and what `mlphys.train.fit` raises. Source of the first: Richter and Berner 2024 (arXiv:2307.01198).
+    with gradients through the paths, which are exact where a model knows its force in closed form. Both are lowest where
+    all weights are equal, and both can forget a mode. Against that, S is mixed over the first share `anneal` of the steps
+    with the action of the normal distribution of width `scale`. `rate` is the highest learning rate, which then falls to
+    zero. `kish` is blind to forgotten modes. Raises ValueError for bad arguments and for models whose β is not absorbed in
+    the action, and what `mlphys.train.fit` raises. Source of the first loss: Richter and Berner 2024 (arXiv:2307.01198).
 
     >>> import mlphys as mp
     >>> process, wells = mp.diffusion.VariancePreserving(), mp.ManyWell(2)
