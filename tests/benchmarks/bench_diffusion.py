@@ -22,7 +22,7 @@ import numpy as np
 from bench_ising import ROOT, one_core
 from diffusion_steps import CONTENDERS, COUPLING
 
-SIDE, SMALL, PEER = 32, "mlphys ScoreConvolution", "diffusers UNet2D"
+SIDE, SMALL, PEER = 32, ("mlphys ScoreConvolution", "mlphys ScorePotential"), "diffusers UNet2D"
 OBSERVABLES = {"⟨|M|⟩": "abs_magnetisation", "χ": "m2", "⟨φ²⟩": "phi2", "S/V": "energy"}
 FEW, NOISY = ("multistep", 20), ("euler_maruyama", 1000)
 
@@ -88,15 +88,15 @@ def interpreters(names):
 
 
 def compare(kappa, names, steps, turns, noisy, samples):
-    """Trained contenders with all they made, and the reference; `steps` and `turns` are pairs, for the small and large."""
+    """Trained contenders with all they made, and the reference; `steps` and `turns` are pairs, for small and large."""
     import torch
 
     x, truth = reference(kappa, samples)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.pt"
         torch.save({"kappa": kappa, "x": torch.as_tensor(x).float()}, data)
-        field = [Process(name, python, data, steps[name != SMALL]) for name, python in interpreters(names).items()]
-    tenth = [max(1, steps[contender.name != SMALL] // 10) for contender in field]
+        field = [Process(name, python, data, steps[name not in SMALL]) for name, python in interpreters(names).items()]
+    tenth = [max(1, steps[contender.name not in SMALL] // 10) for contender in field]
     for _ in range(10):
         for contender, count in zip(field, tenth, strict=True):
             contender.train(count)
@@ -105,9 +105,9 @@ def compare(kappa, names, steps, turns, noisy, samples):
         raise ValueError(f"the losses of the first batch are {first}: these are not the same training")
     for turn in range(max(turns)):
         for contender in field:
-            if turn < turns[contender.name != SMALL]:
+            if turn < turns[contender.name not in SMALL]:
                 contender.sample(FEW)
-    for contender in (contender for contender in field if contender.name == SMALL):
+    for contender in (contender for contender in field if contender.name in SMALL):
         for _ in range(noisy):
             contender.sample(NOISY)
     for contender in field:
@@ -165,10 +165,10 @@ def line(row, peer=None):
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short runs: a look, no evidence")
-    both = "of ScoreConvolution, and of the U-Nets"
+    both = "of the small networks, and of the U-Nets"
     parser.add_argument("--steps", type=int, nargs=2, help=f"of training, {both} (default 800 200)")
     parser.add_argument("--turns", type=int, nargs=2, help=f"64 configurations each, {both} (default 48 12)")
-    parser.add_argument("--noisy", type=int, help="turns of Euler and Maruyama, of ScoreConvolution alone (default 16)")
+    parser.add_argument("--noisy", type=int, help="turns of Euler and Maruyama, of the small networks (default 16)")
     parser.add_argument("--kappa", type=float, action="append", help="may be repeated (default 0.21)")
     parser.add_argument("--contender", action="append", choices=list(CONTENDERS), help="may be repeated (default all)")
     parser.add_argument(

@@ -35,10 +35,17 @@ def wide_unet(lattice):
 
 
 def convolution(lattice):
-    """The small network, odd and equivariant under translations."""
+    """A small network, odd and equivariant under translations."""
     from mlphys.nets import ScoreConvolution
 
     return ScoreConvolution(lattice)
+
+
+def potential(lattice):
+    """Another, equivariant under all symmetries of the lattice."""
+    from mlphys.nets import ScorePotential
+
+    return ScorePotential(lattice)
 
 
 def diffusers(lattice):
@@ -70,6 +77,7 @@ CONTENDERS = {
     "mlphys U-Net, 3 levels": (wide_unet, 3e-3),
     "diffusers UNet2D": (diffusers, 3e-3),
     "mlphys ScoreConvolution": (convolution, 1e-2),
+    "mlphys ScorePotential": (potential, 1e-2),
 }
 
 

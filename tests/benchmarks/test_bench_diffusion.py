@@ -27,7 +27,7 @@ def test_a_contender_learns_and_makes_configurations(tmp_path):
     """Without hopping and coupling to speak of, data are normal: the network need not learn anything."""
     x = torch.randn(500, 64, generator=torch_generator(1)) / (2 * (1 - 2 * COUPLING)) ** 0.5
     torch.save({"kappa": 0.0, "x": x}, tmp_path / "data.pt")
-    contender = Process(SMALL, sys.executable, tmp_path / "data.pt", steps=30)
+    contender = Process(SMALL[0], sys.executable, tmp_path / "data.pt", steps=30)
     contender.train(20)
     for _ in range(4):
         contender.sample(FEW)
