@@ -36,7 +36,7 @@ def contest(model: mp.Phi4, steps: int, samples: int, proposals: int, seed: int 
             yield f"{name} learns: step {step.step}", runs
         seconds = time.perf_counter() - began
         yield f"{name} …", runs
-        runs[name] = accept(pupil, model, proposals, seed, slowest(model)), 1, seconds
+        runs[name] = accept(pupil, model, proposals, CHAINS // 2, seed, slowest(model)), 1, seconds
         began = time.perf_counter()
     yield "", runs
 

@@ -122,7 +122,8 @@ def network(model: mp.Phi4, scale: float = 1.0, span: tuple[float, float] | None
     score = nets.ScorePotential(model.lattice, conditions=int(span is not None), seed=seed)
     told = diffusion.Preconditioned(process, score, scale, span)
     sites = model.lattice.n_sites
-    options: dict = {"shape": sites, "method": "runge_kutta", "steps": 4 if sites <= 64 else 6}
+    # Fewer steps leave a bias in log q that can be measured: at L = 16 six of them lower ⟨|M|⟩ by 0.01.
+    options: dict = {"shape": sites, "method": "runge_kutta", "steps": 6 if sites <= 64 else 10}
     return diffusion.DiffusionModel(process, told, condition=None if span is None else model.kappa, **options)
 
 
@@ -244,10 +245,11 @@ def beside(found: Mapping[str, Estimate], known: Mapping[str, Any], words: str) 
 
 
 def accept(
-    proposal: Any, model: mp.Phi4, samples: int, seed: int = 4, observe: Mapping[str, Callable] | None = None
-) -> mp.Chain:
-    """64 chains that accept or reject the fields of a diffusion model or a flow."""
-    options: dict = {"chains": CHAINS, "burn_in": 20, "seed": seed, "observe": observe or observables(model)}
+    proposal: Any, model: mp.Phi4, samples: int, chains: int = CHAINS, seed: int = 4,
+    observe: Mapping[str, Callable] | None = None,
+) -> mp.Chain:  # fmt: skip
+    """Chains that accept or reject the fields of a diffusion model or a flow."""
+    options: dict = {"chains": chains, "burn_in": 20, "seed": seed, "observe": observe or observables(model)}
     return mp.run(mp.IndependenceMH(proposal, model), samples, **options)
 
 
