@@ -50,7 +50,7 @@ CASES = {
     "PlaquetteIsing": Case(mp.PlaquetteIsing(mp.square(4)), 2.493, "enumeration", ("Metropolis", "Tempering")),
     "XY": Case(mp.XY(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)),
     "Heisenberg": Case(
-        mp.Heisenberg(mp.chain(16)), 0.7, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)
+        mp.Heisenberg(mp.chain(16)), 0.25, "Bessel sums, ring", (*LOCAL, "Overrelaxation", *CLUSTER, *MOLECULAR)
     ),
     "Phi4": Case(
         mp.Phi4(mp.chain(16), mass2=-1.0, coupling=1.0),
