@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 import mlphys as mp
-from mlphys.lab import App, Choice, Control, Player, Plot, Readouts, controls, line, theme
-from mlphys.lectures.quantization_experiments import CHAINS, accept, network, phi4, rates, slowest, thermalised, yardstick
+from mlphys.lab import App, Choice, Control, Player, Plot, Readouts, controls, line, theme, yardstick
+from mlphys.lectures.quantization_experiments import CHAINS, accept, network, phi4, rates, slowest, thermalised
 from mlphys.threads import one_torch_thread
 
 Runs = dict[str, tuple[mp.Chain, int, float]]
