@@ -170,9 +170,9 @@ def app(size: str | None = None) -> LiveApp:
         """The network proposes as it is by now, and what was measured with the one before is dropped."""
         with app.player.lock:
             walk = app.player.simulation
-            if walk.student is not pupil:
+            if pupil is None or walk.student is not pupil:
                 return {}
-            sigma = walk.student.show()
+            sigma = pupil.show()
             walk.forget()
         return {"σ² on configurations not seen": (sigma.mean**2, 2 * sigma.mean * sigma.error)}
 
