@@ -70,12 +70,12 @@ class Sizes:
     yardstick_samples: int
 
 
-SIZES = {
+_SIZES = {
     "ci": Sizes(64, 8, 16, 400, (8, 16, 32), 2000, (8, 16), 1000),
     "lecture": Sizes(256, 16, 32, 2000, (8, 16, 32, 64), 3000, (32, 64, 128), 1000),
     "full": Sizes(512, 64, 64, 10000, (8, 16, 32, 64, 128), 10000, (16, 32, 64, 128, 256), 10000),
 }
-sizes = partial(choose, SIZES)
+sizes = partial(choose, _SIZES)
 
 
 def temperature_grid(low: float, high: float) -> np.ndarray:
