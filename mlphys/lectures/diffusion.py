@@ -128,7 +128,7 @@ def app(size: str | None = None) -> LiveApp:
         view.caption = CAPTIONS[flat].format(film.world.axis)
         view.show(sheet(film) if flat else plane(film))
         timeline.time = film.time
-        if film.column % 5 == 0:
+        if film.column % 10 == 0:
             plot(film)
 
     def plot(film: Film) -> None:
