@@ -39,7 +39,8 @@ def yardstick(runs: Mapping[str, tuple[Chain, int, float]]) -> "DataFrame":
         rate = found.ess / chain.seconds
         row = {"sampler": name, "slowest": slowest, "tau": thin * found.tau}
         row["tau_error"] = thin * found.tau_error if trusted else np.nan
-        row |= {"acceptance": float(np.mean(chain.acceptance)), "ess_per_second": rate}
+        accepted = np.nan if chain.acceptance is None else float(np.mean(chain.acceptance))
+        row |= {"acceptance": accepted, "ess_per_second": rate}
         row |= {"rate_error": rate * found.tau_error / found.tau if trusted else np.nan, "training": training}
         gain = 1 / rows[0]["ess_per_second"] - 1 / rate if rows else np.nan
         rows.append(row | {"break_even": training / gain if gain > 0 else np.nan if not rows else np.inf})
