@@ -29,7 +29,8 @@ def test_sampler_passes(sampler, model):
         with pytest.raises(ValueError, match="field"):
             sampler(MODELS[model])
         return
-    failed = [str(verdict) for verdict in judge(sampler, MODELS[model]) if not verdict.passed]
+    # Twice as many samples as the broken ones below need to be caught.
+    failed = [str(verdict) for verdict in judge(sampler, MODELS[model], samples=400) if not verdict.passed]
     assert not failed
 
 
