@@ -170,7 +170,7 @@ def test_a_wrong_weight_is_caught():
     model = mp.DoubleExchange(mp.chain(3), coupling=2.0, temperature=0.2)
     hot = mp.DoubleExchange(mp.chain(3), coupling=2.0, temperature=0.21)
     exact = mp.exact.thermal(model, 0.2).energy
-    chains = (mp.run(mp.Metropolis(m), 1500, chains=64, seed=3, observe=("energy",)) for m in (model, hot))
+    chains = (mp.run(mp.Metropolis(m), 400, chains=64, seed=3, observe=("energy",)) for m in (model, hot))
     right, wrong = (chain.estimate("energy") for chain in chains)
     assert abs(right.deviation(exact)) < 4 < abs(wrong.deviation(exact))
 
