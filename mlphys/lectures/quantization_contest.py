@@ -103,7 +103,7 @@ def contest_app(size: str | None = None) -> App:
     begin()
     return App(
         "Who is ready first?",
-        "Effective samples per second of the slowest of |M|, M² and φ², one thread each; what was learnt begins late.",
+        "Effective samples per second of the slowest of |M|, M² and φ²: what was learnt begins late, and does it catch up?",
         plots=[rate, ready],
         controls=knobs,
         player=player,
