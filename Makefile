@@ -23,7 +23,7 @@ test: lint test-library test-notebooks test-browser
 
 test-library: .venv/test .venv/warm
 	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --doctest-modules mlphys tests/unit tests/exact tests/symmetry tests/contract tests/benchmarks
-	NUMBA_ENABLE_CUDASIM=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/gpu
+	NUMBA_ENABLE_CUDASIM=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest -q -n 2 tests/gpu
 
 test-notebooks: .venv/test .venv/warm
 	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 tests/notebooks
