@@ -125,8 +125,8 @@ def app(size: str | None = None) -> LiveApp:
         error = np.sqrt(np.maximum(squares - means**2, 0) / count)
         curves = band(count[count <= len(values)], means[count <= len(values)], error[count <= len(values)], "measured", 0)
         if studio.reference is not None:
-            known, _ = studio.reference.estimate("abs_m")
-            curves.append(line([1, max(len(values), 2)], [known, known], "HMC", 1, "dash"))
+            level, _ = studio.reference.estimate("abs_m")
+            curves.append(line([1, max(len(values), 2)], [level, level], "HMC", 1, "dash"))
         running.update(*curves)
 
     def tell(studio: Studio) -> None:

@@ -137,7 +137,7 @@ def one_sided(model: "DiffusionModel", seed: int = 1) -> "DiffusionModel":
     from mlphys.nets.scores import Level, zero
 
     class OneSided(nn.Module):
-        def __init__(self, odd: nn.Module):
+        def __init__(self, odd: Any):
             super().__init__()
             self.odd, self.shift = odd, Level(1)
             draw_weights(self.shift, seed)
@@ -149,7 +149,7 @@ def one_sided(model: "DiffusionModel", seed: int = 1) -> "DiffusionModel":
         def divergence(self, x, level):
             return self.odd.divergence(x + self.shift(level), level)
 
-    other = copy.deepcopy(model)
+    other: Any = copy.deepcopy(model)
     other.score.network = OneSided(other.score.network)
     return other
 

@@ -105,15 +105,20 @@ class Masters:
             self._learning[kind], self.learnt[kind] = flows.FieldFlow(field, layers=4, seed=self.seed), f"S at {kappa}"
             yield from flows.fit(self._learning[kind], field, steps, 64, seed=self.seed)
             return
-        data, action, span, self.learnt[kind] = thermalised(field, 4096, self.seed), field, None, kappa
+        data: Any = thermalised(field, 4096, self.seed)
+        action: Any = field
+        self.learnt[kind], span = kappa, None
         if lesson == LESSONS[1]:
-            kappas, span, self.learnt[kind] = np.linspace(*SPAN, 6).round(3).tolist(), SPAN, "κ = 0.18 … 0.28"
+            self.learnt[kind], span, kappas = "κ = 0.18 … 0.28", SPAN, np.linspace(*SPAN, 6).round(3).tolist()
             data = {value: thermalised(phi4(self.side, value), 2048, self.seed) for value in kappas}
             action = partial(phi4, self.side)
         elif lesson == LESSONS[2]:
-            data, self.learnt[kind] = early(field, 128, 16, seed=self.seed).flatten(0, 1), f"{kappa}, too early"
+            # From these fields alone: the force would know better.
+            self.learnt[kind], action = f"{kappa}, too early", None
+            data = early(field, 64, 32, skipped=5, seed=self.seed).flatten(0, 1)
         model = self._learning[kind] = network(field, 0.9, span, self.seed)
-        yield from diffusion.fit(model, data, steps, self.seed, 64, rates(steps), "energy", action)
+        matching = "denoising" if action is None else "energy"
+        yield from diffusion.fit(model, data, steps, self.seed, 64, rates(steps), matching, action)
 
     def show(self, kind: str) -> None:
         """From now on, draw with what has been learnt so far."""
