@@ -87,8 +87,8 @@ def fit(
     the signal-to-noise ratio uniform: up to constants the bound on the mean −log q of the reverse stochastic equation.
     `matching` names what stands for the unknown score in it: "denoising" the noise alone; "implicit" nothing, by an
     integration by parts (its loss has another constant); "energy" the known force of a `hamiltonian` with the distribution
-    exp(−S) of the data beside the noise, in shares that leave no variance where data are normal. A model that is told a
-    parameter takes data for each of its values, {condition: (samples, *shape)}, and a function from it to the `hamiltonian`.
+    exp(−S) of the data beside the noise, in shares of least variance: none is left where data are normal. A model that is
+    told a parameter takes data for each value, {condition: (samples, *shape)}, and a function from it to the `hamiltonian`.
     Raises ValueError for bad arguments, and what `mlphys.train.fit` raises. Sources: Vincent 2011 (10.1162/NECO_a_00142);
     Hyvärinen 2005 (jmlr.org/papers/v6/hyvarinen05a.html); De Bortoli et al. 2024 (arXiv:2402.08667); Kingma et al. 2021
     (arXiv:2107.00630).
@@ -153,7 +153,8 @@ def _target(process, data, which, hamiltonians):
     """What the score is compared with: its mean given the noisy data is the score."""
     if hamiltonians[0] is None:
         return lambda x, t, z, which: -z / process.deviation(t)
-    variances, axes = zip(*(_principal(data[which == k], one.lattice) for k, one in enumerate(hamiltonians)), strict=True)
+    groups = enumerate(hamiltonians)
+    sizes, axes = zip(*(_principal(one.force(data[which == k]), one.lattice) for k, one in groups), strict=True)
 
     def target(x, t, z, which):
         found = torch.empty_like(x)
@@ -161,23 +162,23 @@ def _target(process, data, which, hamiltonians):
             rows = which == k
             a, s = (factor(t[rows]).flatten(1) for factor in (process.mean_factor, process.deviation))
             force, noise = (part.flatten(1) @ axes[k] for part in (hamiltonian.force(x[rows]).to(x), z[rows]))
-            share = a**2 * variances[k] / (a**2 * variances[k] + s**2)
+            share = a**2 / (a**2 + sizes[k] * s**2)  # force / a varies by its size / a², noise / s by 1 / s²
             found[rows] = ((share * force / a - (1 - share) * noise / s) @ axes[k].T).reshape(force.shape[:1] + x.shape[1:])
         return found
 
     return target
 
 
-def _principal(data, lattice):
-    """Variances of data along their principal axes, and these as columns; along the sites' own where there are too many.
+def _principal(force, lattice):
+    """Variances of forces along their principal axes, and these as columns; along the sites' own where there are too many.
 
     Of the covariance averaged over translations: noise in that of few data is in the data too, and would bias the target.
     """
-    flat = data.flatten(1).double()
+    flat = force.flatten(1).double()
     n = flat.shape[1]
     if n > MOST_AXES or n != lattice.n_sites:
-        return flat.var().to(data), torch.eye(n).to(data)
+        return flat.var().to(force), torch.eye(n).to(force)
     covariance, pairs = torch.cov(flat.T).reshape(n, n), (torch.arange(n)[:, None], torch.from_numpy(lattice.translations.T))
     covariance[pairs] = covariance[pairs].mean(0).expand(n, n)
     variances, axes = torch.linalg.eigh(covariance)
-    return variances.clamp_min(0).to(data), axes.to(data)
+    return variances.clamp_min(0).to(force), axes.to(force)
