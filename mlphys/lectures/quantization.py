@@ -84,7 +84,7 @@ HEIGHT = 250
 def app(size: str | None = None) -> LiveApp:
     """Fields out of noise under one time: choose κ, the lattice and the way; train the network that knows the way."""
     chosen = sizes(size)
-    timeline = controls(label="time", time=Control(0.0, 1.0, 1.0, step=0.01, label="time, from noise (1) to fields (0)"))
+    timeline = controls(label="time", time=Control(0.0, 1.0, 1.0, step=0.005, label="time, from noise (1) to fields (0)"))
     knobs = controls(
         way=Choice(list(WAYS), label="the way"),
         kappa=Control(0.18, 0.28, 0.24, step=0.001, label="hopping κ", marks={0.21: "0.21", CRITICAL_KAPPA: "κ_c"}),
@@ -105,7 +105,9 @@ def app(size: str | None = None) -> LiveApp:
     def draw(studio: Studio) -> None:
         view.caption = f"{studio.way}: {WAYS[studio.way]}"
         view.show(studio.mosaic(), scale=(-2.5, 2.5))
-        timeline.time = round(studio.time, 2)
+        # A hand on the slider may stand between two steps.
+        if studio.at(timeline.time) != studio.position:
+            timeline.time = round(studio.time, 3)
 
     def plot(studio: Studio) -> None:
         reach = 3 * max(0.3, float(np.std(studio.arrived("m"))) if studio.counted else 0.3)
@@ -160,8 +162,9 @@ def app(size: str | None = None) -> LiveApp:
 
     def move(_: Any) -> None:
         with live.player.lock:
-            if abs(live.player.simulation.time - timeline.time) > 0.006:
-                live.player.simulation.seek(timeline.time)
+            studio = live.player.simulation
+            if studio.at(timeline.time) != studio.position:
+                studio.seek(timeline.time)
                 live.player.show()
 
     timeline.observe(move)

@@ -236,9 +236,13 @@ class Studio:
         else:
             self._go(self.position + 1)
 
+    def at(self, time: float) -> int:
+        """The step nearest to a time from 1, noise, to 0, fields."""
+        return round((1 - time) * self.steps)
+
     def seek(self, time: float) -> None:
-        """Go to a time from 1, noise, to 0, fields."""
-        self._go(round((1 - time) * self.steps))
+        """Go to a time."""
+        self._go(self.at(time))
 
     def _go(self, position: int) -> None:
         while len(self.states) <= min(position, self.steps):

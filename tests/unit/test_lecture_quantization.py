@@ -178,3 +178,20 @@ def test_contest_measures_all_and_counts_training_apart():
         assert abs(runs[name][0].estimate("φ²").deviation(0.7305)) < 4, name
     table = experiments.yardstick(runs).set_index("sampler")
     assert table["ess_per_second"].min() > 0 and table["training"].tolist() == [run[2] for run in runs.values()]
+
+
+def test_the_slider_follows_and_leads():
+    """Whatever the number of steps: played, time moves by one step a frame; a hand may stand between two steps."""
+    app = lecture.app("ci")
+    app.knobs.way = "HMC"
+    (timeline,) = (part for box in app.children for group in box.children for part in getattr(group, "children", ())
+                   if "time" in getattr(part, "names", ()))  # fmt: skip
+    for steps in (7, 200):
+        app.knobs.steps = steps
+        for position in (1, 2, 3):
+            app.player.step_once()
+            assert app.player.simulation.position == position
+            assert abs(timeline.time - app.player.simulation.time) < 1e-3
+        timeline.time = 0.501
+        assert app.player.simulation.position == round(0.499 * steps) and timeline.time == 0.501
+    app.close()
