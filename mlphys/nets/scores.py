@@ -107,11 +107,11 @@ class PeriodicConvolution(nn.Module):
 
     def __init__(self, dimensions: int, inputs: int, outputs: int, kernel: int = 3, bias: bool = True, stride: int = 1):
         super().__init__()
-        self.kernel = whole("kernel", kernel, 1)
+        self.kernel, self.stride = whole("kernel", kernel, 1), stride
         self.inner = layer(CONVOLUTIONS[dimensions], inputs, outputs, kernel_size=kernel, bias=bias, stride=stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.kernel == self.inner.stride[0]:
+        if self.kernel == self.stride:
             return self.inner(x)
         return self.inner(_Wrapped.apply(x, (self.kernel - 1) // 2, self.kernel // 2))
 
