@@ -78,7 +78,9 @@ def judged(found, model):
     import mlphys as mp
 
     exact, modes = mp.exact.thermal(model, 1.0), model.modes(found.x).double()
-    shares = [found.mean(lambda _, k=k: modes[:, k]) for k in range(len(exact.modes))]
+    # What was never seen has a weight that underflows, and an error that nobody can tell.
+    seen = found.log_weights.double().softmax(0) @ modes > 1e-30
+    shares = [found.mean(lambda _, k=k: modes[:, k]) if seen[k] else mp.Estimate(0.0, 0.0) for k in range(len(seen))]
     means, errors = (np.array([getattr(share, name) for share in shares]) for name in ("mean", "error"))
     off, log_z = np.abs(means - exact.modes), found.log_partition
     return {
