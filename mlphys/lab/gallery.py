@@ -51,7 +51,8 @@ def card(dashboard: Path) -> Card | None:
         return None
     picture = f"{dashboard.stem}.jpg" if (PICTURES / f"{dashboard.stem}.jpg").is_file() else ""
     title = _read(dashboard)["metadata"].get("title", found["lecture"])
-    return Card(dashboard.stem, title, **{**found, "minutes": int(found["minutes"])}, picture=picture)
+    minutes = int(found.pop("minutes"))
+    return Card(dashboard.stem, title, **found, minutes=minutes, picture=picture)
 
 
 def _read(notebook: Path) -> dict:
