@@ -121,7 +121,7 @@ class Lattice:
 
     @cached_property
     def wave_orbits(self) -> np.ndarray:
-        """Which waves the `rotations` join, a number for each orbit, `(n_sites,)`: wave vectors in the order of the sites."""
+        """Which waves the `rotations` join, a number for each orbit, `(n_sites,)`: vectors in the order of the sites."""
         # k · (x M) = (k Mᵀ) · x: wave vectors turn by the transposed matrices.
         sides = np.asarray(self.shape)
         turned = np.rint((self.coordinates / sides) @ self.rotations.swapaxes(1, 2) * sides).astype(int) % sides
