@@ -84,7 +84,7 @@ def test_incomplete_template_ends_the_server_with_a_reason(tmp_path):
     """Voila on its own would start and leave every page hanging."""
     code = (
         "from pathlib import Path; from mlphys.lab import serve; from mlphys.lab.voila import app; "
-        "app.TEMPLATE = 'missing'; serve.dashboards(Path('.'), 8866, browser=False)"
+        "from mlphys.lab.voila.service import Service; app.TEMPLATE = 'missing'; serve.dashboards(Service(Path('.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode and "page template" in done.stderr.splitlines()[-1]
