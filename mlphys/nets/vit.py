@@ -1,7 +1,6 @@
 """Transformers of patches as wave functions, whose attention depends only on how far apart two patches are."""
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -128,9 +127,8 @@ class ViT(WaveFunction):
         shape = len(x), 1 if self.positive else 2, sum(sizes.values())
         found = torch.empty(shape, dtype=torch.float64, device=self.device)
         starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
-        write = partial(self._write_jacobian, starts=starts)
-        parts = math.ceil(len(x) / self.batch)
-        self._by_batches(write, x.to(self.device).tensor_split(parts), found.tensor_split(parts))
+        for part, rows in zip(x.to(self.device).split(self.batch), found.split(self.batch), strict=True):
+            self._write_jacobian(part, rows, starts)
         return found
 
     def _write_jacobian(self, x: torch.Tensor, found: torch.Tensor, starts: dict[str, int]) -> None:

@@ -1,15 +1,12 @@
 """Neural wave functions: log ψ of basis states, its derivatives by the parameters, and what those span."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, grad, jacrev, vmap
-
-from mlphys import threads
 
 
 class Diverged(FloatingPointError):
@@ -50,17 +47,10 @@ class WaveFunction(nn.Module):
     def _batch(self) -> int:
         return self.batch * (1 if self.device.type == "cpu" else 64)
 
-    def _by_batches(self, function: Callable, *batches: Sequence) -> list:
-        if self.device.type == "cpu":
-            return threads.over_batches(function, *batches)
-        return [function(*batch) for batch in zip(*batches, strict=True)]
-
     def log_psi_of(self, x: torch.Tensor) -> torch.Tensor:
         """`log_psi` in double precision without derivatives, `batch` states at a time."""
-        x = x.to(self.device)
-        # Parts of one size, so that threads which share them are done at once.
-        parts = x.tensor_split(max(1, math.ceil(len(x) / self._batch())))
-        value = torch.cat(self._by_batches(torch.no_grad()(self.log_psi), parts))
+        with torch.no_grad():
+            value = torch.cat([self.log_psi(part) for part in x.to(self.device).split(self._batch())])
         return value.to(torch.complex128 if value.is_complex() else torch.float64)
 
     def local_energies(self, hamiltonian: Any, x: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,6 @@ import mlphys as mp
 from mlphys import chain, square
 from mlphys.hamiltonians.born import Born
 from mlphys.nets.wavefunctions import WaveFunction
-from mlphys.threads import over_batches
 from mlphys.vmc import draw, natural_gradient
 
 MODELS = [mp.TransverseIsing(chain(8), field=0.7), mp.HeisenbergJ1J2(square(2, 4), j2=0.5)]
@@ -186,26 +185,3 @@ def test_derivatives_of_a_projection_are_means_over_the_images(name, characters,
     assert len(x) > 10
     automatic = WaveFunction._jacobian(projected, x)
     torch.testing.assert_close(projected._jacobian(x), automatic, rtol=1e-8, atol=1e-8)
-
-
-def test_amplitudes_and_derivatives_are_the_same_bits_on_any_number_of_threads(monkeypatch):
-    psi = mp.nets.ViT(square(4), patch=2, dimension=8, heads=2, layers=1)
-    psi.batch, x, found = 7, states(40, 16), []
-    for threads in (1, 3):
-        monkeypatch.setattr("mlphys.threads.thread_count", lambda threads=threads: threads)
-        found.append((psi.log_psi_of(x), psi.log_derivatives(x)))
-    for one, several in zip(*found, strict=True):
-        assert torch.equal(one, several)
-
-
-def test_threads_beside_each_other_report_the_error_of_any_and_do_not_wait_for_each_other(monkeypatch):
-    monkeypatch.setattr("mlphys.threads.thread_count", lambda: 2)
-
-    def inverse(x):
-        if x == 3:
-            raise ZeroDivisionError
-        return over_batches(float, [x, x])  # work of the pool that has work for the pool
-
-    assert over_batches(inverse, range(3)) == [[0, 0], [1, 1], [2, 2]]
-    with pytest.raises(ZeroDivisionError):
-        over_batches(inverse, range(5))
