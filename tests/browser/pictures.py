@@ -1,4 +1,7 @@
-"""Takes the pictures of the gallery: each app after some seconds of running. `python tests/browser/pictures.py [01_ising]`."""
+"""Takes the pictures of the gallery: each app after some seconds of running.
+
+`python tests/browser/pictures.py [01_ising]`
+"""
 
 import sys
 import tempfile
