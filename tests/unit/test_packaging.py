@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from mlphys.cli import _parser
+from mlphys.lab.voila.service import KERNEL
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"pytorch": "torch", "pytorch-cpu": "torch"}
@@ -44,7 +45,8 @@ def test_recipe_of_systemd_starts_a_command_that_exists():
     recipe = (ROOT / "guides" / "serving" / "mlphys.service").read_text()
     (line,) = re.findall(r"^ExecStart=\S+/mlphys (.*)$", recipe, re.MULTILINE)
     arguments = _parser().parse_args(line.split())
-    assert arguments.host == "127.0.0.1" and arguments.sessions * arguments.memory > 0
+    (most,) = re.findall(r"^MemoryMax=(\d+)G$", recipe, re.MULTILINE)
+    assert arguments.host == "127.0.0.1" and arguments.sessions * KERNEL <= 1000 * int(most)
     proxied = re.findall(r"proxy_pass http://127\.0\.0\.1:(\d+);", (ROOT / "guides" / "serving" / "nginx.conf").read_text())
     assert set(proxied) == {str(arguments.port)}
     (name,) = re.findall(r"server_name (\S+);", (ROOT / "guides" / "serving" / "nginx.conf").read_text())
