@@ -56,7 +56,7 @@ def _transformer(system: str, hamiltonian: Callable, reference, stages: tuple[St
         return mp.nets.Symmetric(psi, lattice.point_group)
 
     name = "transformer, patch {patch}, dimension {dimension}, {layers} layers, point group".format(**network)
-    measurement = {"samples": 4032, "chains": 504, "burn_in": 20}
+    measurement = {"samples": 4032, "chains": 504, "burn_in": 10}
     return Recipe(system, name, hamiltonian, psi, (*stages, Stage(0, wrap=projected)), measurement, reference)
 
 
@@ -90,7 +90,7 @@ RECIPES = {
         *FRUSTRATED_6,
         (
             _noisy(40, 252, warming(0.045, 20)),
-            _noisy(460, 504, falling(0.045, 0.003, 200, after=260), falling(1e-3, 3e-4, 200, after=260)),
+            _noisy(400, 504, falling(0.045, 0.003, 160, after=240), falling(1e-3, 3e-4, 160, after=240)),
         ),
         dict(patch=1, dimension=16, heads=16, layers=2),
     ),
