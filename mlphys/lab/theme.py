@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
+PATIENCE = Path(__file__).parent / "voila" / "templates" / "mlphys" / "static" / "patience.js"
 
 COLOURS = tuple(f"var(--mlphys-{i})" for i in range(7))
 """Line colours in order of use: blue, vermilion, green, purple, orange, sky, grey."""
@@ -39,5 +40,6 @@ def script(name: str) -> str:
     """The JavaScript module of a widget: its own file with what all widgets share, and their style sheet, before it."""
     style = (STATIC / "lab.css").read_text(encoding="utf-8")
     common = (STATIC / "common.js").read_text(encoding="utf-8")
+    patience = PATIENCE.read_text(encoding="utf-8")  # pages of Voila have it from their template, before any widget
     own = (STATIC / f"{name}.js").read_text(encoding="utf-8")
-    return f"const STYLE = {json.dumps(style)};\n{common}\n{own}"
+    return f"{patience}\nconst STYLE = {json.dumps(style)};\n{common}\n{own}"

@@ -134,10 +134,21 @@ def lectures(dashboards, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def voila(dashboards, tmp_path_factory) -> Iterator:
+    """Voila as it comes: a kernel starts when its page is asked for."""
+    from servers import Server
+
+    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def warm(dashboards, tmp_path_factory) -> Iterator:
     """Voila with one warm kernel per notebook in reserve."""
     from servers import Server
 
-    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "voila", "--idle", "20", "--warm", "all")
+    server = Server("dashboards", dashboards, tmp_path_factory.mktemp("servers") / "warm", "--idle", "20", "--warm", "all")
+    server.settle(len(list(dashboards.glob("*.ipynb"))))
     yield server
     server.close()
 

@@ -22,8 +22,6 @@ class Subject:
 
     def __init__(self, server: Server, notebook: str, context):
         self.server, self.notebook = server, notebook
-        if server.command == "dashboards":
-            server.settle(len(NOTEBOOKS))
         self.visit = Visit(context, server.page(notebook))
         if server.command == "lab":
             run_all_cells(self.visit)

@@ -15,15 +15,15 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_first_paint_with_a_warm_kernel_and_under_1_mb(voila, browser, notebook, record_property):
+def test_first_paint_with_a_warm_kernel_and_under_1_mb(warm, browser, notebook, record_property):
     """The first attempt finds a kernel in reserve; others wait until the reserve has come to rest."""
     attempts: list[float] = []
     while not attempts or (attempts[-1] >= 5 and len(attempts) < 5):
         if attempts or notebook == NOTEBOOKS[0]:
-            voila.settle(len(NOTEBOOKS))
+            warm.settle(len(NOTEBOOKS))
             wait_for_a_quiet_machine(busy=25, seconds=30)
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        visit = Visit(context, voila.page(notebook))
+        visit = Visit(context, warm.page(notebook))
         visit.wait_until_painted()
         attempts.append(max(visit.look("firstPaint").values()) / 1000)
         received = sum(visit.received)
@@ -36,10 +36,11 @@ def test_first_paint_with_a_warm_kernel_and_under_1_mb(voila, browser, notebook,
 
 
 @pytest.fixture(scope="module")
-def running(voila, browser):
+def running(warm, browser):
     """The workbench with its player running."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    subject = Subject(voila, "workbench.ipynb", context)
+    warm.settle(len(NOTEBOOKS))
+    subject = Subject(warm, "workbench.ipynb", context)
     subject.visit.run(True)
     yield subject
     subject.close()

@@ -2,9 +2,10 @@
 
 import time
 from itertools import cycle
+from pathlib import Path
 
 import pytest
-from servers import Probe
+from servers import Probe, Server
 from subjects import NOTEBOOKS, Subject
 from visits import Visit
 
@@ -12,10 +13,10 @@ PAGES = 5
 
 
 @pytest.mark.alone
-def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
+def test_five_pages_opened_at_once_live_and_stay_alive(warm, browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = [notebook for notebook, _ in zip(cycle(reversed(NOTEBOOKS)), range(PAGES), strict=False)]
-    visits = [Visit(context, voila.page(notebook)) for notebook in opened]
+    visits = [Visit(context, warm.page(notebook)) for notebook in opened]
     for visit in visits:
         visit.wait_until_painted(120)
     for visit in visits:
@@ -34,24 +35,38 @@ def test_five_pages_opened_at_once_live_and_stay_alive(voila, browser):
     context.close()
 
 
-def test_a_page_shows_what_was_edited_before_it_was_opened(voila, context):
+def test_a_page_shows_what_was_edited_before_it_was_opened(dashboards, tmp_path, context):
     """The widgets of a warm kernel are older than the page; what they were built with must not be what it paints."""
-    voila.settle(len(NOTEBOOKS))
-    for file in voila.kernels().values():
-        probe = Probe(file)
-        probe.run(
-            "for plot in filter(lambda plot: plot.traces, _all(Plot)):\n"
-            "    plot.update({0: {**plot.traces[0], 'y': [3.0, 1.0, 4.0], 'x': [1.0, 2.0, 3.0]}})\n"
-            "for view in _all(LatticeView):\n"
-            "    view.show((view.array()[::-1] == 0).astype('uint8')); view.flush()"
-        )
-        probe.close()
-    subject = Subject(voila, "workbench.ipynb", context)
+    server = Server("dashboards", dashboards, tmp_path / "server", "--warm", "workbench")
+    server.settle(1)
+    (file,) = server.kernels().values()
+    probe = Probe(file)
+    probe.run(
+        "for plot in filter(lambda plot: plot.traces, _all(Plot)):\n"
+        "    plot.update({0: {**plot.traces[0], 'y': [3.0, 1.0, 4.0], 'x': [1.0, 2.0, 3.0]}})\n"
+        "for view in _all(LatticeView):\n"
+        "    view.show((view.array()[::-1] == 0).astype('uint8')); view.flush()"
+    )
+    probe.close()
+    subject = Subject(server, "workbench.ipynb", context)
     subject.visit.come_to_rest()
     assert subject.visit.look("plots")[0]["points"][0] == [3.0, 1.0, 4.0]
     shown = subject.visit.parts("lattice").first.get_attribute("data-checksum")
     assert [shown] == subject.probe.ask("[view.checksum() for view in _all(LatticeView)]")
     subject.close()
+    server.close()
+
+
+def test_a_page_that_is_busy_while_its_widgets_load_still_hears_its_kernel(voila, context):
+    """As on a slow machine, or while plotly.js is read: anywidget's own patience ends after two seconds."""
+    context.add_init_script(path=Path(__file__).with_name("busy.js"))
+    visit = Visit(context, voila.page("workbench.ipynb"))
+    visit.wait_until_painted()
+    assert visit.page.evaluate("busyTimes") > 0
+    visit.run(True)
+    visit.wait_for_frames(20)
+    assert not visit.complaints()
+    visit.close()
 
 
 def test_the_kernel_of_a_closed_page_ends(voila, context):
