@@ -1,9 +1,10 @@
-"""The ``mlphys`` command: ``lab``, ``dashboards``, ``check``, ``warm``, ``train`` and ``bench``."""
+"""The ``mlphys`` command: ``lab``, ``dashboards``, ``release``, ``check``, ``warm``, ``train`` and ``bench``."""
 
 import argparse
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--name", default="", metavar="HOST", help="the name under which a proxy shows the pages")
     sub.add_argument("--tracebacks", action="store_true", help="show visitors what went wrong inside a kernel")
 
+    sub = command(release, "write the course as handouts: for students, instructors, nbgrader, learning platforms")
+    sub.add_argument("lectures", nargs="*", metavar="LECTURE", help="its number or name, as 01 or 01_ising (default: all)")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder that is empty or does not exist yet")
+    sub.add_argument("--slides", action="store_true", help="slides, too: this runs the notebooks, two minutes each")
+
     command(check, "see whether this installation can run the course")
     command(warm, "compile every kernel now, so that nobody waits later")
     sub = command(train, "train a wave function by a recipe")
@@ -90,6 +96,14 @@ def dashboards(arguments: argparse.Namespace) -> None:
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("command", "no_browser")}
     serve.dashboards(Service(**options, browser=not arguments.no_browser))
+
+
+def release(arguments: argparse.Namespace) -> None:
+    from mlphys.lab.teaching.release import release
+
+    files = release(arguments.out, arguments.lectures, slides=arguments.slides)
+    for folder, n in Counter(path.relative_to(arguments.out).parts[0] for path in files).items():
+        print(f"{arguments.out / folder}: {n} file{'s' if n > 1 else ''}")
 
 
 def warm(arguments: argparse.Namespace) -> None:
