@@ -1,4 +1,4 @@
-"""What each lecture is about, read off its first cell: the cards of the gallery."""
+"""What each lecture is about, and who takes which: read off the notebooks of the course, for the gallery."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 PICTURES = Path(__file__).parent / "voila" / "templates" / "mlphys" / "static" / "pictures"
+LEVELS = ("introductory", "intermediate", "advanced")
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Card:
     lecture: str
     question: str
     minutes: int
+    level: str
     prerequisites: str
     picture: str
 
@@ -32,8 +34,8 @@ def card(dashboard: Path) -> Card | None:
 
     >>> course = Path(__file__).parents[2] / "course"
     >>> found = card(course / "dashboards" / "01_ising.ipynb")
-    >>> found.number, found.title, found.minutes
-    ('01', 'A magnet that melts', 90)
+    >>> found.number, found.title, found.minutes, found.level
+    ('01', 'A magnet that melts', 90, 'introductory')
     """
     lecture = dashboard.parent.parent / dashboard.name
     if not (dashboard.is_file() and lecture.is_file()):
@@ -43,6 +45,7 @@ def card(dashboard: Path) -> Card | None:
         "lecture": r"^# (.+)$",
         "question": r"^\*\*The question\.\*\* (.+)$",
         "minutes": r"^\*\*Time:\*\* (\d+) minutes",
+        "level": rf"\*\*Level:\*\* ({'|'.join(LEVELS)})\.",
         "prerequisites": r"^\*\*Prerequisites:\*\* (.+)$",
     }
     matches = {name: re.search(pattern, opening, re.MULTILINE) for name, pattern in parts.items()}
@@ -53,6 +56,24 @@ def card(dashboard: Path) -> Card | None:
     title = _read(dashboard)["metadata"].get("title", found["lecture"])
     minutes = int(found.pop("minutes"))
     return Card(dashboard.stem, title, **found, minutes=minutes, picture=picture)
+
+
+@cache
+def ways(dashboards: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """For whom, and which way through the course: the list of lecture 00 in the folder above, if it is there.
+
+    Each way comes in parts, of which every second is the number of a lecture.
+
+    >>> course = Path(__file__).parents[2] / "course"
+    >>> whom, way = ways(course / "dashboards")[0]
+    >>> whom, way[1]
+    ('One lecture of an hour', '00')
+    """
+    tour = dashboards.parent / "00_welcome.ipynb"
+    cells = ["".join(cell["source"]) for cell in _read(tour)["cells"]] if tour.is_file() else []
+    text = next((cell for cell in cells if cell.startswith("## Which way for whom")), "")
+    found = re.findall(r"^- \*\*(.+?):\*\* (.+)$", text, re.MULTILINE)
+    return tuple((whom, tuple(re.split(r"\b(\d\d)\b", _plain(way)))) for whom, way in found)
 
 
 def _read(notebook: Path) -> dict:

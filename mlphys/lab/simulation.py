@@ -87,13 +87,16 @@ class Simulation:
         """The mean of one quantity so far, however few its measurements; None before the first."""
         return float(np.mean(self.series[name])) if self.samples else None
 
+    def kept(self, name: str) -> np.ndarray:
+        """The measurements of one quantity that count: without those of the tuning, and of the way from the start."""
+        first = max(self.TUNING, self.samples // 5)
+        return np.array(self.series.get(name, ()))[first:]
+
     def estimate(self, *names: str, of: Callable[..., float] | None = None) -> Estimate | None:
         """The mean of one quantity, or a function `of` several means; None while there is too little for an error."""
-        # Tuning ends with the first measurements, and the lattice has to forget where it came from.
-        first = max(self.TUNING, self.samples // 5)
-        if self.samples - first < 100:
+        parts = [self.kept(name) for name in names]
+        if len(parts[0]) < 100:
             return None
-        parts = [np.array(self.series[name])[first:] for name in names]
         try:
             return estimate(parts[0]) if of is None else jackknife(of, *parts)
         except ChainTooShort:

@@ -116,6 +116,15 @@ def test_gallery_has_a_card_for_each_lecture_and_finds_them_by_their_words(servi
     visit.page.get_by_role("status").get_by_text(f"1 of {len(LECTURES)}").wait_for()
     visit.page.keyboard.press("Enter")
     assert visit.page.evaluate("document.activeElement.textContent") == "A magnet that melts"
+    visit.page.get_by_role("searchbox", name="Search").fill("")
+    visit.page.get_by_role("radio", name="all").focus()
+    visit.page.keyboard.press("ArrowLeft")
+    assert visit.page.get_by_role("radio", name="advanced").is_checked()
+    advanced = sum("**Level:** advanced" in lecture.read_text() for lecture in LECTURES)
+    visit.page.get_by_role("status").get_by_text(f"{advanced} of {len(LECTURES)}").wait_for()
+    assert visit.page.locator(".card:visible").count() == advanced > 0
+    visit.page.get_by_text("Which way for whom").press("Enter")
+    visit.page.locator("dd").get_by_role("link", name="00").first.wait_for()
     assert not visit.strangers() and not visit.complaints()
     visit.page.close()
 

@@ -21,7 +21,7 @@ from voila.app import Voila
 from voila.exporter import VoilaExporter
 from voila.tornado.handler import TornadoVoilaHandler
 
-from mlphys.lab.gallery import card
+from mlphys.lab.gallery import LEVELS, card, ways
 from mlphys.lab.serve import plotly_route
 from mlphys.lab.voila.kernels import PatientKernelManager
 from mlphys.lab.voila.service import Service
@@ -159,7 +159,11 @@ class Dashboards(Voila):
     def init_settings(self) -> dict:
         settings = super().init_settings()
         sessions = Sessions(self.service.sessions, lambda kernel: kernel in self.kernel_manager)
-        settings["voila_jinja2_env"].globals["card_of"] = lambda path: card(self.service.directory / path)
+        settings["voila_jinja2_env"].globals |= {
+            "card_of": lambda path: card(self.service.directory / path),
+            "ways_of": lambda: ways(self.service.directory),
+            "levels": LEVELS,
+        }
         names = ["localhost", *([self.service.name] if self.service.name else [])]
         # Without a token the name in the address is what keeps a stranger's page from talking to this server.
         remote = bool(self.service.token)
