@@ -28,6 +28,11 @@ FLAGS = [
 ]
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--visitors", type=int, default=4, help="how many come at once in test_crowd.py")
+    parser.addoption("--seconds", type=float, default=8, help="for how long each of them plays")
+
+
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "alone: times something, beside nothing else")
 
