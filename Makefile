@@ -1,9 +1,11 @@
 # The two commands: `make lab` opens the course, `make test` checks everything. Both work on a bare machine.
-#   make lab PORT=8888 BROWSER=yes    make dashboards PORT=8866    make bench    make lint    make clean
+#   make lab PORT=8888 BROWSER=yes    make dashboards PORT=8866    make book SIZE=lecture    make bench    make lint    make clean
 
 PYTHON  ?= python3
 PORT    ?= 8888
 BROWSER ?= yes
+# How much the lectures of the book compute: ci, lecture or full.
+SIZE    ?= lecture
 # Extra arguments for pip, such as --extra-index-url with PyTorch's own index of small CPU builds.
 PIP_ARGS ?=
 
@@ -11,13 +13,16 @@ BIN     := .venv/bin
 KERNELS := $(wildcard mlphys/kernels/*.py mlphys/samplers/*.py mlphys/core.py)
 NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 
-.PHONY: lab dashboards test test-library test-notebooks test-browser bench lint warm clean
+.PHONY: lab dashboards book test test-library test-notebooks test-browser bench lint warm clean
 
 lab: warm
 	@$(BIN)/mlphys lab --port $(PORT) $(NO_BROWSER)
 
 dashboards: warm
 	@$(BIN)/mlphys dashboards --port $(PORT) $(NO_BROWSER)
+
+book: .venv/book .venv/warm
+	$(BIN)/python book --size $(SIZE)
 
 test: lint test-library test-notebooks test-browser
 
@@ -46,11 +51,14 @@ warm: .venv/warm
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 # One stamp for each set of extras; pip writes bytecode as it installs, which halves the first import of torch.
-.venv/course .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[course$(if $(filter-out course,$*),$(comma)test)$(if $(filter bench,$*),$(comma)bench)]'
+.venv/course .venv/book .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS_$*)]'
 	@touch .venv/course $@
 
-comma := ,
+EXTRAS_course := course
+EXTRAS_book   := course,book
+EXTRAS_test   := course,book,test
+EXTRAS_bench  := course,book,test,bench
 
 # Kernels are compiled once, here, so that nobody waits for the compiler in front of a class.
 .venv/warm: .venv/course $(KERNELS)

@@ -1,5 +1,8 @@
 """A live picture of a lattice: one byte a site, painted on a canvas, with marks above it and a legend below."""
 
+import base64
+import html
+import struct
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -99,6 +102,19 @@ class LatticeView(Live):
         """What ``data-checksum`` of the canvas reads once it has painted `pixels`."""
         return checksum(self.pixels)
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle[0]["text/html"] = self.to_html()
+        return bundle
+
+    def to_html(self) -> str:
+        """The picture for a page without a kernel."""
+        picture = base64.b64encode(_png(self.array(), self.palette)).decode()
+        style = f"width:min(100%,{self.size * self.columns // max(self.rows, self.columns)}px);image-rendering:pixelated"
+        source = f'<img style="{style}" alt="{html.escape(self.label)}" src="data:image/png;base64,{picture}">'
+        return f"<figure>{source}<figcaption>{html.escape(self.caption)}</figcaption></figure>"
+
     def _coloured(self, x: Any, scale: Scale) -> np.ndarray:
         return _indices(x, len(self._plain)) if scale is None else _levels(x, scale)
 
@@ -116,6 +132,20 @@ class LatticeView(Live):
                 self.palette, self.legend = list(palettes.diverging()), legend | bar
         self.rows, self.columns = indices.shape
         self.pixels, self.marks = indices.tobytes(), marks or b""
+
+
+def _png(indices: np.ndarray, palette: Sequence[str]) -> bytes:
+    """Palette indices (rows, columns) as a picture of one byte a site."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows, columns = indices.shape
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)  # 8 bits, colours by index
+    colours = bytes.fromhex("".join(colour.lstrip("#") for colour in palette))
+    lines = zlib.compress(np.pad(indices, ((0, 0), (1, 0))).tobytes())  # a line begins with its filter, none
+    parts = ((b"IHDR", head), (b"PLTE", colours), (b"IDAT", lines), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 def _levels(x: Any, scale: str | tuple[float, float]) -> np.ndarray:

@@ -1,0 +1,43 @@
+// Draws the figures of a page as they come near, in the colours of its theme, and lets the keyboard scroll what is wide.
+
+function follow() {
+  const { theme } = document.body.dataset;
+  const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  const light = String(!dark);
+  if (document.body.dataset.jpThemeLight !== light) document.body.dataset.jpThemeLight = light;
+}
+
+// What the view of a plot asks of its model, without a kernel.
+function still({ data, layout }) {
+  const { height, ...axes } = layout;
+  const traits = { traces: data, axes, height, frame: 0, summary: "", label: "" };
+  return { get: (name) => traits[name], on() {}, off() {}, send() {} };
+}
+
+function draw(box) {
+  const figure = JSON.parse(box.querySelector("script").textContent);
+  const words = box.querySelector("p");
+  const el = document.createElement("div");
+  words.replaceWith(el);
+  mlphysPlot({ model: still(figure), el });
+}
+
+follow();
+new MutationObserver(follow).observe(document.body, { attributes: true, attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
+
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      draw(target);
+    }
+  },
+  { rootMargin: "800px" },
+);
+for (const box of document.querySelectorAll(".mlphys-static")) seen.observe(box);
+
+for (const wide of document.querySelectorAll("pre, .table-wrapper, .output, .output > div, .output div[style*=overflow], .math")) {
+  if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+}
