@@ -20,9 +20,9 @@ SKIP = "skip-execution"
 
 _CHECK = re.compile(r'^lecture\.exercises\["(.+)"\]\.check\(\w+\)$', re.MULTILINE)
 _NOTE = (
-    f"**{{}} points, {POINTS} for each exercise.** A locked cell below each answer gives them. When your work is graded, only "
-    "the first code cell, the exercises and cells that you add are run: an answer may use what the first code cell imports, "
-    "but no result from the lecture."
+    f"**{{}} points, {POINTS} for each exercise.** A locked cell below each answer gives them. When your work is graded, "
+    "only the first code cell, the exercises and cells that you add are run: an answer may use what the first code cell "
+    "imports, but no result from the lecture."
 )
 
 Cell = dict[str, Any]
