@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 DAY = 24 * 3600
+_NBGRADER = ("formgrader", "validate_assignment", "assignment_list", "course_list")
 
 
 class PlotlyHandler(StaticFileHandler):
@@ -68,8 +69,9 @@ def lab(directory: Path, port: int, host: str = "127.0.0.1", browser: bool = Tru
     _prepare_kernels()
     from jupyterlab.labapp import LabApp
 
-    # The dashboards have their own server; a second Voila in this one would only cost time at the start.
-    extensions = {"mlphys.lab.serve": True, "voila.server_extension": False}
+    # The dashboards have their own server, and teachers their own tools: in this one they would only cost time at the start.
+    others = ("voila.server_extension", "notebook", *(f"nbgrader.server_extensions.{name}" for name in _NBGRADER))
+    extensions = {"mlphys.lab.serve": True, **dict.fromkeys(others, False)}
     options = {
         "ServerApp.root_dir": _existing(directory),
         "ServerApp.ip": host,
