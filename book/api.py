@@ -80,7 +80,7 @@ def _written(found: re.Match) -> str:
         return f"\\{mark}"
     if not code:
         written = f"`{found[0]} <{address(found[0])}>`__"
-    elif re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*", code):
+    elif not found[1] and re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z]\w*)*", code):
         written = f":py:obj:`{code} <{re.sub(r'^mp[.]', 'mlphys.', code)}>`"
     else:
         written = f"``{code}``"

@@ -94,12 +94,16 @@ def _first(cards: dict[str, Card | None], made: dict[str, str], size: str) -> st
     contents = {
         "Lectures": [f"{slug[:2]} {_title(made[f'lectures/{slug}.md'])} <lectures/{slug}>" for slug in cards],
         "Course": ["apps.md", *(name for name in made if name.startswith("guides/")), "bibliography.md"],
-        "For instructors": [name for name in made if name.startswith("instructor/")],
+        "For instructors": [
+            f"{_title(text).removeprefix('Instructor: ')} <{name}>" if name[11:13].isdigit() else name
+            for name, text in made.items()
+            if name.startswith("instructor/")
+        ],
         "Library": [*(f"project/{name.lower()}.md" for name in PROJECT), "api/index.rst"],
     }
     trees = []
     for caption, names in contents.items():
-        entries = "\n".join(re.sub(r"\.(md|rst)$", "", name) for name in names)
+        entries = "\n".join(re.sub(r"\.(md|rst)\b", "", name) for name in names)
         trees.append(f"```{{toctree}}\n:hidden:\n:maxdepth: 1\n:caption: {caption}\n\n{entries}\n```")
     return _relinked("\n\n".join([opening, *rest, ABOUT.format(size=size), *trees]) + "\n", COURSE)
 

@@ -70,8 +70,8 @@ def _words(entry: dict[str, str]) -> str:
     people = [" ".join(reversed(name.split(", "))) for name in entry["author"].split(" and ")]
     people = [f"{people[0]} et al."] if people[-1] == "others" else people
     parts = [" and ".join(filter(None, [", ".join(people[:-1]), people[-1]]))]
-    parts += [f"*{entry['title']}*"] if "title" in entry else []
-    where = f"*{entry['journal']}*" if "journal" in entry else ""
-    where += f" **{entry['volume']}**" if "volume" in entry else ""
-    where += f", {entry['pages']}" if "pages" in entry else ""
-    return ", ".join([*parts, f"{where} ({entry['year']})".strip(), *names(entry)])
+    where = [f"*{entry['title']}*"] if "title" in entry else []
+    if "journal" in entry:
+        volume = f"**{entry['volume']}**, " if "volume" in entry else ""
+        where += [f"*{entry['journal']}* {volume}{entry['pages']}"]
+    return ", ".join([*parts, f"{', '.join(where)} ({entry['year']})", *names(entry)])
