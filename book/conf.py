@@ -16,6 +16,7 @@ project, release = "mlphys", mlphys.__version__
 author = "The mlphys developers"
 copyright = "The mlphys developers, MIT licence"
 language = "en"
+smartquotes = False  # "heun" in a docstring is to be typed
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
