@@ -4,9 +4,8 @@ import html
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
-import nbformat
+from nbformat import NotebookNode
 from references import linked
 
 from mlphys.lab import theme
@@ -15,11 +14,7 @@ from mlphys.lab.gallery import Card
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def read(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)
-
-
-def page(notebook, slug: str, card: Card | None, launch: str, live: str) -> str:
+def page(notebook: NotebookNode, slug: str, card: Card | None, launch: str, live: str) -> str:
     """The whole page; `launch` stands below the opening, `live` is where the lecture runs."""
     apps = 0
     blocks = []
@@ -29,7 +24,7 @@ def page(notebook, slug: str, card: Card | None, launch: str, live: str) -> str:
         else:
             blocks.append(_fenced(cell.source, "python"))
             for output in cell.get("outputs", ()):
-                if "LiveApp(" in _plain(output) or "App(" in _plain(output):
+                if WIDGET in output.get("data", {}) and "App(" in output.data["text/plain"]:
                     apps += 1
                     blocks.append(_app(card if apps == 1 else None, live))
                 else:
@@ -39,11 +34,7 @@ def page(notebook, slug: str, card: Card | None, launch: str, live: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _plain(output) -> str:
-    return output.get("data", {}).get("text/plain", "") if WIDGET in output.get("data", {}) else ""
-
-
-def _shown(output, slug: str, source: str) -> Iterator[str]:
+def _shown(output: NotebookNode, slug: str, source: str) -> Iterator[str]:
     """Blocks for one output; progress bars and warnings leave nothing."""
     if output.output_type == "stream":
         if output.name == "stdout":
@@ -57,11 +48,9 @@ def _shown(output, slug: str, source: str) -> Iterator[str]:
         statement = html.escape(module.exercises[exercise[1]].statement)
         hints = "Three hints, one by one, and the verdict on your answer: in the notebook."
         yield _output(_fenced(f"<div class=\"task\"><p>{statement}</p><p>{hints}</p></div>", "{raw} html"))
-    elif "image/png" in output.data:
-        yield _output(_fenced(f'<img alt="" src="data:image/png;base64,{output.data["image/png"]}">', "{raw} html"))
     elif WIDGET not in output.data:
         yield _output(_fenced(output.data["text/plain"], "text"))
-    elif not re.search(r"%\||it/s|\|", output.data["text/plain"]):
+    elif not re.search(r"\d%\|", output.data["text/plain"]):
         raise ValueError(f"{slug}: {output.data['text/plain']} shows nothing without a kernel")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import api
 import lectures
+import nbformat
 from references import FILE, bibliography, linked
 
 import mlphys
@@ -29,6 +30,9 @@ ABOUT = """## About this book
 It was built from the notebooks of the course and from the library, with figures and numbers as they came out at size
 `{size}`, and it loads nothing from elsewhere. Numbers with an error bar change with the machine and the version within their
 errors; times belong to the machine."""
+
+CARD = """<a class="card" href="lectures/{slug}.html">{picture}<strong>{about.number} {lecture}</strong>
+<span>{question}</span><em>{about.minutes} minutes, {about.level}</em></a>"""
 
 
 def write(folder: Path, notebooks: dict, size: str) -> None:
@@ -87,7 +91,7 @@ def _apps(cards: dict[str, Card | None]) -> str:
 
 def _first(cards: dict[str, Card | None], made: dict[str, str], size: str) -> str:
     """The first page of the course, its table of lectures as cards, and the contents of the book."""
-    opening, *rest = [_shown(cell) for cell in lectures.read(COURSE / "index.ipynb").cells]
+    opening, *rest = [_shown(cell) for cell in nbformat.read(COURSE / "index.ipynb", as_version=4).cells]
     table = next(i for i, text in enumerate(rest) if text.startswith("## The lectures"))
     words = re.sub(r"(?m)^\|.*\n", "", rest[table] + "\n").removeprefix("## The lectures\n")
     rest[table] = f"## The lectures\n\n{_cards(cards)}\n\n{words.strip()}"
@@ -123,8 +127,8 @@ def _cards(cards: dict[str, Card | None]) -> str:
     for slug, about in cards.items():
         if about is not None:
             picture = f'<img src="_images/{about.picture}" alt="" loading="lazy">' if about.picture else ""
-            words = f"<strong>{about.number} {html.escape(about.lecture)}</strong><span>{html.escape(about.question)}</span>"
-            items.append(f'<a class="card" href="lectures/{slug}.html">{picture}{words}<em>{about.minutes} minutes</em></a>')
+            lecture, question = html.escape(about.lecture), html.escape(about.question)
+            items.append(CARD.format(about=about, slug=slug, picture=picture, lecture=lecture, question=question))
     return "```{raw} html\n<div class=\"cards\">\n" + "\n".join(items) + "\n</div>\n```"
 
 
