@@ -103,7 +103,7 @@ def _first(cards: dict[str, Card | None], made: dict[str, str], size: str) -> st
             for name, text in made.items()
             if name.startswith("instructor/")
         ],
-        "Library": [*(f"project/{name.lower()}.md" for name in PROJECT), "api/index.rst"],
+        "Library": ["At a glance <project/readme>", "api/index", "project/contributing", "project/changelog"],
     }
     trees = []
     for caption, names in contents.items():

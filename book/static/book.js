@@ -7,10 +7,11 @@ function follow() {
   if (document.body.dataset.jpThemeLight !== light) document.body.dataset.jpThemeLight = light;
 }
 
-// What the view of a plot asks of its model, without a kernel.
-function still({ data, layout }) {
+// What the view of a plot asks of its model, without a kernel; `words` are "Figure: axes and curves. Summary."
+function still({ data, layout }, words) {
   const { height, ...axes } = layout;
-  const traits = { traces: data, axes, height, frame: 0, summary: "", label: "" };
+  const summary = words.split(". ").slice(1).join(". ");
+  const traits = { traces: data, axes, height, frame: 0, summary, label: "" };
   return { get: (name) => traits[name], on() {}, off() {}, send() {} };
 }
 
@@ -19,7 +20,7 @@ function draw(box) {
   const words = box.querySelector("p");
   const el = document.createElement("div");
   words.replaceWith(el);
-  mlphysPlot({ model: still(figure), el });
+  mlphysPlot({ model: still(figure, words.textContent), el });
 }
 
 follow();
