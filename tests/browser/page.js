@@ -11,6 +11,29 @@ window.look = (() => {
     }
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-frame"] });
 
+  const temperature = () => document.querySelector('[data-mlphys="control"][data-name="temperature"] input');
+
+  function slide(slider, position) {
+    slider.value = position;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  // ms from now until the ruler in the first row of the workbench's picture stands where the slider does.
+  async function arrival(slider, columns) {
+    const [canvas, began] = [first("lattice"), performance.now()];
+    const ruler = () => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
+      let up = 0;
+      for (let i = 0; i < columns; i++) up += data[4 * Math.floor(((i + 0.5) * canvas.width) / columns)] > 128;
+      return up;
+    };
+    while (ruler() !== slider.valueAsNumber) {
+      if (performance.now() - began > 5000) return Infinity;
+      await new Promise(requestAnimationFrame);
+    }
+    return performance.now() - began;
+  }
+
   return {
     // When the first canvas and the first plot were painted, in ms since the navigation began.
     firstPaint: () => painted,
@@ -89,22 +112,21 @@ window.look = (() => {
 
     // Moves the workbench's temperature by ten steps; ms until the ruler in the first row of its picture says so.
     sliderToPicture: async (columns) => {
-      const canvas = first("lattice");
-      const slider = document.querySelector('[data-mlphys="control"][data-name="temperature"] input');
-      const ruler = () => {
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 1);
-        let up = 0;
-        for (let i = 0; i < columns; i++) up += data[4 * Math.floor(((i + 0.5) * canvas.width) / columns)] > 128;
-        return up;
-      };
-      slider.value = slider.valueAsNumber + (slider.valueAsNumber > 50 ? -10 : 10);
-      const began = performance.now();
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-      while (ruler() !== slider.valueAsNumber) {
-        if (performance.now() - began > 5000) return Infinity;
-        await new Promise(requestAnimationFrame);
+      const slider = temperature();
+      slide(slider, slider.valueAsNumber + (slider.valueAsNumber > 50 ? -10 : 10));
+      return arrival(slider, columns);
+    },
+
+    // Two seconds of events as fast as a page can make them; ms until the picture shows the last of them.
+    flood: async (columns) => {
+      const slider = temperature();
+      let events = 0;
+      for (const began = performance.now(); performance.now() - began < 2000; events++) {
+        slide(slider, events % 100);
+        if (events % 20 === 0) await new Promise((done) => setTimeout(done));
       }
-      return performance.now() - began;
+      slide(slider, events % 2 ? 17 : 83);
+      return [events, await arrival(slider, columns)];
     },
   };
 })();
