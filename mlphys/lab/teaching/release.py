@@ -28,7 +28,7 @@ def release(out: Path, names: Sequence[str] = (), course: Path = COURSE, slides:
     if slides:
         from mlphys.lab.teaching.slides import decks
 
-        files |= decks(lectures)
+        files |= decks(lectures, course)
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
