@@ -7,6 +7,7 @@ from typing import Any
 
 from mlphys.lab.teaching import bundle
 from mlphys.lab.teaching.editions import Lecture
+from mlphys.lab.teaching.grading import CONFIGURATION
 
 COURSE = Path(__file__).parents[3] / "course"
 
@@ -57,7 +58,7 @@ def _files(course: Path, lectures: Sequence[Lecture]) -> Iterator[tuple[str, byt
         yield f"lms/{slug}.zip", bundle.zipped({f"{slug}/{name}": content for name, content in handout.items()})
     if (course / "instructor" / "semester.md").exists():
         yield "instructor/semester.md", (course / "instructor" / "semester.md").read_bytes()
-    yield "nbgrader/nbgrader_config.py", (Path(__file__).parent / "nbgrader_config.py").read_bytes()
+    yield "nbgrader/nbgrader_config.py", CONFIGURATION.encode()
 
 
 def _chosen(course: Path, names: Sequence[str]) -> list[Path]:

@@ -16,9 +16,9 @@ from mlphys.lab import gallery, theme
 from mlphys.lab.plot import plotly_path
 from mlphys.lab.teaching.editions import Lecture, text
 
-WORDS = 85
+WORDS = 100
 """More than these, and what a slide says goes on on the next."""
-FIGURE = 55
+FIGURE = 65
 """As many words as a figure takes the place of."""
 STATIC = Path(__file__).parent / "static"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
