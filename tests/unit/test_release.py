@@ -43,9 +43,11 @@ def read(path: Path) -> dict:
 
 
 def statements(code: str) -> set[str]:
-    """Every simple statement of a piece of code that is long enough to be nobody's by chance."""
-    simple = ast.Assign | ast.AugAssign | ast.Return
-    return {text for node in ast.walk(ast.parse(code)) if isinstance(node, simple) and len(text := ast.unparse(node)) > 24}
+    """Simple statements and conditions in a piece of code that are long enough to be nobody's by chance."""
+    simple = ast.Assign | ast.AugAssign | ast.Return | ast.If
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, simple)]
+    found = {ast.unparse(node.test if isinstance(node, ast.If) else node) for node in nodes}
+    return {one for one in found if len(one) > 24}
 
 
 def given_away(notebook: dict, slug: str) -> set[str]:
@@ -93,15 +95,21 @@ def test_every_exercise_is_graded_once(kit, slug):
 
 @assignments
 def test_release_is_what_nbgrader_makes_of_the_source(kit, slug):
-    notebook = from_dict(read(kit / "nbgrader" / "source" / slug / f"{slug}.ipynb"))
+    source, given = (joined(kit / "nbgrader" / part / slug / f"{slug}.ipynb") for part in ("source", "release"))
+    notebook = from_dict(source)
     for made in GenerateAssignment.preprocessors.default_args[0]:
         if made not in (preprocessors.SaveCells, preprocessors.InstantiateTests):  # a database; tests by template
             options = {"code_stub": {"python": STUB}} if made is preprocessors.ClearSolutions else {}
             notebook, _ = made(**options).preprocess(notebook, {})
-    joined = read(kit / "nbgrader" / "release" / slug / f"{slug}.ipynb")
-    for cell in joined["cells"]:
+    assert given == notebook
+
+
+def joined(path: Path) -> dict:
+    """A notebook whose cells hold one string each, as nbgrader has them."""
+    notebook = read(path)
+    for cell in notebook["cells"]:
         cell["source"] = text(cell)
-    assert joined == notebook
+    return notebook
 
 
 @assignments
@@ -115,9 +123,9 @@ def test_solutions_in_the_assignment_pass_and_stubs_do_not(slug):
         if cell["metadata"].get("nbgrader", {}).get("grade"):
             for answer, right in ((stubs[at - 1], False), (solved[at - 1], True)):
                 exec(text(answer).split("\nlecture.exercises")[0], namespace)
-                if right:
+                if right and not text(cell).endswith("(MySampler)"):  # its judge takes eight seconds; see test_lectures.py
                     exec(text(cell), namespace)
-                else:
+                if not right:
                     with pytest.raises(AssertionError, match="stub"):
                         exec(text(cell), namespace)
 

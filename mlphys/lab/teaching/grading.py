@@ -1,6 +1,8 @@
 """How nbgrader makes and grades the assignments of a release."""
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from mlphys.lab.teaching.answers import BEGIN, END
@@ -26,6 +28,8 @@ def configure(config: Any) -> None:
     config.Execute.timeout = 300
     config.Autograde.sanitize_preprocessors = [*Autograde.sanitize_preprocessors.default_args[0], run_what_is_graded]
     os.environ.setdefault("MLPHYS_SIZE", "ci")
+    # nbgrader starts alembic by its name, which nobody finds who has not activated the environment.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def run_what_is_graded(notebook: Any, resources: Any) -> tuple[Any, Any]:
