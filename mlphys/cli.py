@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _SUBJECTS = ["ising", "fields", "phases"]
-_LONG_SUBJECTS = ["wavefunctions", "diffusion", "gpu"]
+_LONG_SUBJECTS = ["wavefunctions", "selflearning", "diffusion", "energies", "gpu"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,15 +107,27 @@ def release(arguments: argparse.Namespace) -> None:
 
 
 def warm(arguments: argparse.Namespace) -> None:
+    from multiprocessing import get_context
+
+    # Two processes at once, each with kernels of its own; a second look compiles what the other one may have left.
+    other = get_context("spawn").Process(target=_warm, args=(True,), daemon=True)
+    other.start()
+    _warm(continuous=False)
+    other.join()
+    _warm(continuous=True)
+
+
+def _warm(continuous: bool) -> None:
     import torch
 
     import mlphys as mp
 
-    mp.samplers.warm()
-    square = mp.square(4)
-    mp.phases.severed(mp.phases.percolation(square, [0.5], 1).x, square)
-    for psi in (mp.nets.RBM(16), mp.nets.RBM(16, dtype=torch.complex128), mp.nets.Jastrow(16)):
-        next(mp.vmc.ground_state(mp.TransverseIsing(square), psi, 1, samples=16))
+    mp.samplers.warm((continuous,))
+    if continuous:
+        square = mp.square(4)
+        mp.phases.severed(mp.phases.percolation(square, [0.5], 1).x, square)
+        for psi in (mp.nets.RBM(16), mp.nets.RBM(16, dtype=torch.complex128), mp.nets.Jastrow(16)):
+            next(mp.vmc.ground_state(mp.TransverseIsing(square), psi, 1, samples=16))
 
 
 def train(arguments: argparse.Namespace) -> int:
