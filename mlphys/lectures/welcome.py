@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from mlphys.exact import SQUARE_CRITICAL_TEMPERATURE
-from mlphys.lab import Choice, Control, LatticeView, LiveApp, Plot, Readouts, controls, line, markers
+from mlphys.lab import Choice, Control, LatticeView, LiveApp, Plot, Readouts, band, controls, line, markers
 from mlphys.lectures.sizes import choose
 from mlphys.lectures.welcome_exercises import exercises
 from mlphys.lectures.welcome_live import RACERS, Race, exact_energy, naive
@@ -29,12 +27,12 @@ class Sizes:
     chains: int
 
 
-_SIZES = {"ci": Sizes(128, 16, 1000, 64), "lecture": Sizes(256, 32, 2000, 64), "full": Sizes(512, 64, 20_000, 64)}
+_SIZES = {"ci": Sizes(128, 16, 1000, 64), "lecture": Sizes(128, 32, 2000, 64), "full": Sizes(256, 64, 20_000, 64)}
 sizes = partial(choose, _SIZES)
 
-HEIGHT = 330
+HEIGHT = 440
 PACES = {"0.2": 2e-4, "2": 2e-3, "5": 5e-3}
-REFUSED = "too short for an error bar"
+REFUSED = "chain too short"
 
 
 def app(size: str | None = None) -> LiveApp:
@@ -46,10 +44,10 @@ def app(size: str | None = None) -> LiveApp:
         start=Choice(["ordered", "random"], label="start from"),
         pace=Choice(list(PACES), "2", label="computing time a frame", unit="ms"),
     )
-    views = {name: LatticeView(rows=chosen.live, label=f"spins, {name}", caption=name, size=256) for name in RACERS}
-    labels = {f"{name} {kind}": f"energy by {name}, {kind} error" for name in RACERS for kind in ("naive", "honest")}
-    labels |= {f"{name} rate": f"{name}, effective samples/s" for name in RACERS}
-    readouts = Readouts("time", *labels, labels=labels | {"time": "computing time of each"}, units={"time": "s"})
+    views = {name: LatticeView(rows=chosen.live, label=f"spins, {name}", caption=name, size=200) for name in RACERS}
+    labels = {f"{name} {kind}": f"⟨e⟩, {name}, {kind}" for name in RACERS for kind in ("naive", "honest")}
+    labels |= {f"{name} rate": f"ESS/s, {name}" for name in RACERS}
+    readouts = Readouts(*labels, labels=labels)
     energies = Plot(
         x="sampler", y="energy ⟨e⟩ per site (J)", label="energy by both samplers, with both error bars", height=HEIGHT,
         axes={"xaxis": {"tickvals": [0, 1], "ticktext": list(RACERS), "range": [-0.6, 1.6], "zeroline": False}},
@@ -68,25 +66,30 @@ def app(size: str | None = None) -> LiveApp:
 
     def tell(race: Race) -> None:
         race.judge()
-        values: dict[str, object] = {"time": f"{race.seconds:.1f}"}
+        values: dict[str, object] = {}
         for name, found in race.standing.items():
             for kind, energy in (("naive", found.naive), ("honest", found.honest)):
                 values[f"{name} {kind}"] = energy and (energy.mean, energy.error, race.exact)
             values[f"{name} rate"] = found.rate and (found.rate.mean, found.rate.error)
-            if found.naive and not found.honest:
-                values[f"{name} honest"] = REFUSED
+            if found.naive:
+                refused = {"honest": found.honest, "rate": found.rate}
+                values |= {f"{name} {kind}": REFUSED for kind, estimate in refused.items() if estimate is None}
         readouts.update(**values)
 
     def plot(race: Race) -> None:
-        traces = [line([-0.6, 1.6], [race.exact] * 2, f"exact, L = {race.side}", 6, "dash")]
+        traces = [line([-0.6, 1.6], [race.exact] * 2, "exact", 6, "dash")]
         for kind, shift, colour, symbol in (("naive", -0.12, 1, "x"), ("honest", 0.12, 0, "circle")):
             found = [getattr(standing, kind) for standing in race.standing.values()]
             there = {k + shift: each for k, each in enumerate(found) if each}
             means, errors = [each.mean for each in there.values()], [each.error for each in there.values()]
-            traces.append(markers(list(there), means, errors, f"{kind} error", colour, symbol))
+            traces.append(markers(list(there), means, errors, kind, colour, symbol))
         energies.update(*traces, summary=_sentence(race))
-        paths = {name: np.array(past).reshape(-1, 2).T for name, past in race.past.items()}
-        race_track.update(*(line(*path, name, k) for (name, path), k in zip(paths.items(), (3, 2), strict=True)))
+        rays = []
+        for (name, found), colour in zip(race.standing.items(), (3, 2), strict=True):
+            if found.rate:
+                ends = ([0, each * race.seconds] for each in (1, found.rate.mean, found.rate.error))
+                rays += band(*ends, f"{name}, {found.rate.mean:.3g} a second", colour)
+        race_track.update(*rays)
 
     return LiveApp(
         "A fair race",

@@ -1,7 +1,6 @@
 """One magnet twice, moved by two samplers that get the same computing time: the race of lecture 00."""
 
 import time
-from collections import deque
 from dataclasses import dataclass
 from functools import cache
 
@@ -111,7 +110,6 @@ class Race:
 
     def _clear(self) -> None:
         self.seconds = 0.0
-        self.past: dict[str, deque[tuple[float, float]]] = {name: deque(maxlen=1000) for name in self.racers}
         self.standing = {name: Standing(None, None, None) for name in self.racers}
 
     @property
@@ -135,8 +133,5 @@ class Race:
         self._clear()
 
     def judge(self) -> None:
-        """Find where both stand, and keep how many effective samples they have."""
-        for name, racer in self.racers.items():
-            self.standing[name] = found = racer.stands()
-            if found.rate is not None:
-                self.past[name].append((racer.seconds, found.rate.mean * racer.seconds))
+        """Find where both stand."""
+        self.standing = {name: racer.stands() for name, racer in self.racers.items()}

@@ -72,4 +72,4 @@ def test_another_temperature_begins_anew():
     race.heat(2.0)
     race.judge()
     assert race.seconds == 0 and not any(racer.samples or racer.seconds for racer in race.racers.values())
-    assert not any(race.past.values()) and race.standing["Wolff"].honest is None
+    assert race.standing["Wolff"].honest is None
