@@ -50,9 +50,11 @@ warm: .venv/warm
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mlphys needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-# One stamp for each set of extras; pip writes bytecode as it installs, which halves the first import of torch.
+# One stamp for each set of extras. Bytecode, which halves the first import of torch, is compiled on all cores; pip takes one.
+# What does not compile is a package's template or test of other syntax.
 .venv/course .venv/book .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS_$*)]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS_$*)]'
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/course $@
 
 EXTRAS_course := course
