@@ -24,10 +24,13 @@ dashboards: warm
 book: .venv/book .venv/warm
 	$(BIN)/python book --size $(SIZE)
 
-test: lint test-library test-notebooks test-browser
+# The compiler and the checks of the source share the cores.
+test: .venv/test
+	@$(MAKE) -j2 lint warm
+	@$(MAKE) test-library test-notebooks test-browser
 
 test-library: .venv/test .venv/warm
-	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --doctest-modules mlphys tests/unit tests/exact tests/symmetry tests/contract tests/benchmarks
+	NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal --doctest-modules mlphys tests/unit tests/exact tests/symmetry tests/contract tests/benchmarks
 	NUMBA_ENABLE_CUDASIM=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest -q -n 2 tests/gpu
 
 test-notebooks: .venv/test .venv/warm
