@@ -99,7 +99,7 @@ def _first(cards: dict[str, Card | None], made: dict[str, str], size: str) -> st
         "Lectures": [f"{slug[:2]} {_title(made[f'lectures/{slug}.md'])} <lectures/{slug}>" for slug in cards],
         "Course": ["apps.md", *(name for name in made if name.startswith("guides/")), "bibliography.md"],
         "For instructors": [
-            f"{_title(text).removeprefix('Instructor: ')} <{name}>" if name[11:13].isdigit() else name
+            f"{_title(text.replace('# Instructor: ', '# ', 1))} <{name}>" if text.startswith("# Instructor: ") else name
             for name, text in made.items()
             if name.startswith("instructor/")
         ],
