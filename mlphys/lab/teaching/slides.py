@@ -5,8 +5,10 @@ The canvas of a slide is 960 × 540 and is scaled to the screen; `static/slides.
 
 import base64
 import html
+import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,13 +44,21 @@ def shared() -> Iterator[tuple[str, bytes]]:
 
 
 def outputs(lecture: Lecture, folder: Path) -> list[list[dict[str, Any]]]:
-    """What each cell of a lecture shows when it is run from top to bottom, at the size that MLPHYS_SIZE says."""
+    """What each cell of a lecture shows when it is run from top to bottom, at the size that MLPHYS_SIZE says.
+
+    Raises RuntimeError if one of them fails.
+    """
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
-    notebook = nbformat.from_dict(lecture.notebook)
+    notebook = nbformat.reads(json.dumps(lecture.notebook), as_version=4)
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}, store_widget_state=False)
-    client.execute(env=dict(os.environ))
+    print(f"{lecture.slug}: running the notebook for its slides ...", file=sys.stderr, flush=True)
+    try:
+        client.execute(env=dict(os.environ))
+    except CellExecutionError as error:
+        raise RuntimeError(f"{lecture.slug} does not run: {error.ename}: {error.evalue}") from None
     return [cell.get("outputs", []) for cell in notebook.cells]
 
 

@@ -22,9 +22,9 @@ function show(n) {
 }
 
 // What the view of a plot asks of its model, without a kernel.
-function still({ data, layout }) {
-  const { height, ...axes } = layout;
-  const traits = { traces: data, axes, height: Math.min(height, 340), frame: 0, summary: "", label: "" };
+function still({ data, layout }, height) {
+  const { height: _, ...axes } = layout;
+  const traits = { traces: data, axes, height, frame: 0, summary: "", label: "" };
   return { get: (name) => traits[name], on() {}, off() {}, send() {} };
 }
 
@@ -33,7 +33,10 @@ function draw(section) {
     box.classList.add("drawn");
     const el = document.createElement("div");
     box.querySelector("p").replaceWith(el);
-    mlphysPlot({ model: still(JSON.parse(box.querySelector("script").textContent)), el });
+    // As high as what stands beside it leaves free.
+    const last = section.lastElementChild;
+    const height = Math.max(240, Math.min(430, HEIGHT - 64 - last.offsetTop - last.offsetHeight));
+    mlphysPlot({ model: still(JSON.parse(box.querySelector("script").textContent), height), el });
   }
 }
 
@@ -48,6 +51,10 @@ function fit(section) {
   for (let size = 22; size >= 15; size -= 1) {
     section.style.fontSize = `${size}px`;
     if (section.scrollHeight <= HEIGHT) break;
+  }
+  for (const table of section.querySelectorAll("table")) {
+    table.style.zoom = 1;
+    table.style.zoom = Math.min(1, (WIDTH - 88) / table.offsetWidth);
   }
 }
 
