@@ -25,12 +25,14 @@ def test_a_full_house(dashboards, tmp_path, request, record_property):
     visitors, seconds = request.config.getoption("visitors"), request.config.getoption("seconds")
     server = Server("dashboards", dashboards, tmp_path / "server", "--sessions", str(visitors), "--idle", "20")
     names = sorted(path.name for path in dashboards.glob("[0-9]*.ipynb"))
-    with ThreadPoolExecutor(1) as elsewhere:  # a browser's loop may run in this thread
-        facts = elsewhere.submit(asyncio.run, evening(server, list(islice(cycle(names), visitors)), seconds)).result()
+    try:
+        with ThreadPoolExecutor(1) as elsewhere:  # a browser's loop may run in this thread
+            facts = elsewhere.submit(asyncio.run, evening(server, list(islice(cycle(names), visitors)), seconds)).result()
+    finally:
+        server.close()
     for name, value in facts.items():
         record_property(name, value)
     print("\n".join(f"{name}: {value}" for name, value in facts.items()))
-    server.close()
 
 
 async def evening(server: Server, names: list[str], seconds: float) -> dict:

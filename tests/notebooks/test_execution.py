@@ -28,20 +28,21 @@ def test_runs_in_time_and_memory(path, record_property):
     assert 0 < megabytes < MEGABYTES
 
 
-def run(path: Path) -> tuple[float, float]:
-    """Seconds that nbval takes for a notebook, and the peak memory of its kernel in MB."""
+def run(path: Path, size: str = "ci", seconds: float = 3 * SECONDS, limit: int | None = None) -> tuple[float, float]:
+    """Seconds that nbval takes for a notebook, and its kernel's peak memory in MB; no process gets more than `limit`."""
     line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
     line += [f"--nbval-cell-timeout={SECONDS_A_CELL}", str(path)]
     began = time.monotonic()
-    child = subprocess.Popen(
-        line, cwd=ROOT, env={**os.environ, "MLPHYS_SIZE": "ci"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    environment, pipes = {**os.environ, "MLPHYS_SIZE": size}, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    child = subprocess.Popen(line, cwd=ROOT, env=environment, text=True, **pipes)
+    if limit:  # before it has begun a kernel, which inherits it
+        psutil.Process(child.pid).rlimit(psutil.RLIMIT_DATA, (limit * 10**6, limit * 10**6))
     watch = KernelWatch(child.pid)
     try:
-        output, _ = child.communicate(timeout=3 * SECONDS)
+        output, _ = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         child.kill()
-        pytest.fail(f"{path.name} still runs after {3 * SECONDS} s")
+        pytest.fail(f"{path.name} still runs after {seconds} s")
     finally:
         peak = watch.stop()
     assert child.returncode == 0, output[-6000:]
