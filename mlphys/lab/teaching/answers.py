@@ -35,7 +35,8 @@ def fill(stub: str, solution: Any, opening: str = "", marks: bool = False) -> st
     names = [_arguments(node) for node in (function, answer)]
     if not isinstance(answer, ast.FunctionDef) or names[0] != names[1]:
         raise ValueError(f"{function.name} has the arguments {names[0]} in the notebook and {names[1]} in its solution")
-    lines = [f"# {line}" if line else "#" for line in (ast.get_docstring(definition) or "").splitlines()]
+    said = ast.get_docstring(definition) if isinstance(definition, ast.FunctionDef | ast.ClassDef) else None
+    lines = [f"# {line}".rstrip() for line in (said or "").splitlines()]
     module = inspect.getmodule(solution)
     lines += _needs(answer, module, ast.parse(opening)) if module else []
     lines += _body(answer, source)
