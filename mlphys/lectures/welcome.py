@@ -30,7 +30,7 @@ class Sizes:
 _SIZES = {"ci": Sizes(128, 16, 1000, 64), "lecture": Sizes(128, 32, 2000, 64), "full": Sizes(256, 64, 20_000, 64)}
 sizes = partial(choose, _SIZES)
 
-HEIGHT = 440
+HEIGHT = 400
 PACES = {"0.2": 2e-4, "2": 2e-3, "5": 5e-3}
 REFUSED = "chain too short"
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from servers import Probe, Server, fetch
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
@@ -125,6 +126,10 @@ def test_gallery_has_a_card_for_each_lecture_and_finds_them_by_their_words(servi
     assert visit.page.locator(".card:visible").count() == advanced > 0
     visit.page.get_by_text("Which way for whom").press("Enter")
     visit.page.locator("dd").get_by_role("link", name="00").first.wait_for()
+    for theme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=theme)
+        visit.page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+        assert not Axe().run(visit.page).response["violations"]
     assert not visit.strangers() and not visit.complaints()
     visit.page.close()
 
