@@ -94,6 +94,7 @@ Python 3.11 or newer, in this folder:
     .venv/bin/python -m pip install -r requirements.txt
     .venv/bin/mlphys lab .
 
-On Windows the programs are in `.venv\\Scripts` instead of `.venv/bin`. Then complete the stubs of the exercises, run each
-cell with Shift + Enter, save, and hand in `{lecture.slug}.ipynb`.
+On Linux, `--extra-index-url https://download.pytorch.org/whl/cpu` behind the second line saves some gigabytes; on Windows,
+do all of this in WSL. Then complete the stubs of the exercises, run each cell with Shift + Enter, save, and hand in
+`{lecture.slug}.ipynb`.
 """
