@@ -85,10 +85,11 @@ def app(size: str | None = None) -> LiveApp:
             traces.append(markers(list(there), means, errors, kind, colour, symbol))
         energies.update(*traces, summary=_sentence(race))
         rays = []
-        for (name, found), colour in zip(race.standing.items(), (3, 2), strict=True):
-            if found.rate:
-                ends = ([0, each * race.seconds] for each in (1, found.rate.mean, found.rate.error))
-                rays += band(*ends, f"{name}, {found.rate.mean:.3g} a second", colour)
+        for (name, standing), colour in zip(race.standing.items(), (3, 2), strict=True):
+            if rate := standing.rate:
+                ess, error = rate.mean * race.seconds, rate.error * race.seconds
+                legend = f"{name}, {rate.mean:.3g} a second"
+                rays += band([0, race.seconds], [0, ess], [0, error], legend, colour)
         race_track.update(*rays)
 
     return LiveApp(
