@@ -19,6 +19,7 @@ from nbgrader import preprocessors
 from nbgrader.converters import GenerateAssignment
 from nbgrader.nbgraderformat import MetadataValidator, ValidationError
 
+from mlphys.cli import main
 from mlphys.lab.teaching.editions import POINTS, Lecture, text
 from mlphys.lab.teaching.grading import STUB
 from mlphys.lab.teaching.release import COURSE, release
@@ -241,3 +242,11 @@ def test_a_lecture_without_exercises_is_no_assignment(tmp_path):
     assert not (tmp_path / "out" / "nbgrader" / "source").exists()
     assert (tmp_path / "out" / "student" / "01_ising.ipynb").exists()
     shutil.rmtree(tmp_path / "out")
+
+
+def test_command_tells_what_it_wrote_and_what_it_refused(tmp_path, capsys):
+    line = ["release", "--out", str(tmp_path / "kit"), "00"]
+    assert main(line) == 0
+    assert f"{tmp_path / 'kit' / 'student'}: 1 file" in capsys.readouterr().out
+    assert main(line) == 1
+    assert "not empty" in capsys.readouterr().err
