@@ -15,6 +15,7 @@ from servers import Probe, Server, fetch
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 from visits import Visit
+from wire import SUBPROTOCOL, pack
 
 TOKEN = "a-token-for-guests"
 LECTURES = sorted((Path(__file__).parents[2] / "course").glob("[0-9][0-9]_*.ipynb"))
@@ -68,24 +69,26 @@ def wait_until(happened, seconds: float) -> None:
         time.sleep(0.3)
 
 
-def knock(address: str, kernel: str, origin: str, cookie: str = "", *messages: dict) -> None:
-    """Open a kernel's websocket as a program, not a browser, would, and send it `messages`."""
+def knock(address: str, kernel: str, origin: str, cookie: str = "", *packets, protocols=(SUBPROTOCOL,)) -> int | None:
+    """Open a kernel's websocket as a program, not a browser, would, and send `packets`; returns the code of its closing."""
 
     async def talk():
         headers = {"Origin": origin, "Cookie": cookie}
-        socket = await websocket_connect(HTTPRequest(f"{address}/api/kernels/{kernel}/channels", headers=headers))
-        for message in messages:
-            await socket.write_message(json.dumps(message))
+        request = HTTPRequest(f"{address}/api/kernels/{kernel}/channels", headers=headers)
+        socket = await websocket_connect(request, subprotocols=list(protocols))
+        for packet in packets:
+            await socket.write_message(packet, binary=isinstance(packet, bytes))
         await asyncio.sleep(2)
         socket.close()
+        return socket.close_code
 
     with ThreadPoolExecutor(1) as elsewhere:  # The browser's loop runs in this thread.
-        elsewhere.submit(asyncio.run, talk()).result()
+        return elsewhere.submit(asyncio.run, talk()).result()
 
 
-def message(kind: str, **content) -> dict:
+def message(kind: str, **content) -> bytes:
     header = {"msg_id": "1", "username": "", "session": "2", "msg_type": kind, "version": "5.3", "date": ""}
-    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    return pack("shell", header, {}, {}, content)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -185,6 +188,21 @@ def test_a_visitor_cannot_run_code_nor_a_stranger_talk_to_the_kernel(service, vi
     farewell = f"{service.base}/voila/api/shutdown/{kernel}"
     status, _, _ = fetch(farewell, "POST", Cookie=cookie, Origin="http://elsewhere.example")
     assert status in (403, 404) and kernel in service.kernels()
+
+
+def test_noise_on_the_wire_ends_that_wire_and_nothing_else(service, visit):
+    """Read as a table of offsets, any of these would keep the server busy until its memory is full."""
+    kernel, cookie = visit.look("kernelId"), "; ".join(f"{c['name']}={c['value']}" for c in visit.page.context.cookies())
+    home, address = service.base.removesuffix("/course"), service.base.replace("http", "ws")
+    good = message("comm_info_request")
+    for noise in (b"\xff" * 64, b"", good[:-1], (2**40).to_bytes(8, "little") + good[8:], "{}"):
+        assert knock(address, kernel, home, cookie, noise) == 1007
+    assert knock(address, kernel, home, cookie, json.dumps({"channel": "shell"}), protocols=()) == 1003
+    began = time.monotonic()
+    assert fetch(f"{service.base}/mlphys/health")[0] == 200 and time.monotonic() - began < 2
+    visit.run(True)
+    visit.wait_for_frames(5)
+    assert not visit.complaints()
 
 
 def test_a_name_that_is_not_ours_is_refused_where_there_is_no_token(voila):

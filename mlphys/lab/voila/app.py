@@ -20,12 +20,14 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.exporter import VoilaExporter
 from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from mlphys.lab.gallery import LEVELS, card, ways
 from mlphys.lab.serve import plotly_route
 from mlphys.lab.voila.kernels import PatientKernelManager
 from mlphys.lab.voila.service import Service
 from mlphys.lab.voila.sessions import Lines, Session, Sessions, note
+from mlphys.lab.voila.sockets import PageSocket
 
 TEMPLATE = "mlphys"
 PAGES = ("page", "tree", "full", "login")
@@ -75,6 +77,9 @@ class PageHandler(TornadoVoilaHandler):
     def should_use_rendered_notebook(self, notebook_data, pool_size, template_name, theme, request_args):
         # A warm kernel serves any theme: the page itself chooses between light and dark.
         return super().should_use_rendered_notebook(notebook_data, pool_size, template_name, None, request_args)
+
+
+OURS: dict[type, type] = {TornadoVoilaHandler: PageHandler, VoilaKernelWebsocketHandler: PageSocket}
 
 
 class HealthHandler(JupyterHandler):
@@ -210,7 +215,7 @@ class Dashboards(Voila):
             # The door's own address comes without the prefix.
             (
                 route if route.startswith(self.server_url) else url_path_join(self.server_url, route),
-                _guarded(PageHandler if handler is TornadoVoilaHandler else handler),
+                _guarded(OURS.get(handler, handler)),
                 *rest,
             )
             for route, handler, *rest in super().init_handlers()
