@@ -58,14 +58,17 @@ def shared_files(app, _exception=None) -> None:
         copytree(mathjax / part, static / "mathjax" / part, dirs_exist_ok=True)
 
 
-def scripts(app, page, template, context, doctree) -> None:
+def finish(app, page, template, context, doctree) -> None:
     if "mlphys-static" in context.get("body", ""):
         app.add_js_file("plotly.min.js", loading_method="defer")
         app.add_js_file("plot.js", loading_method="defer")
     app.add_js_file("book.js", loading_method="defer")
+    # Captions of the contents are headings without a level, which screen readers need.
+    tree = context["furo_navigation_tree"]
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def setup(app) -> None:
     app.connect("autodoc-process-docstring", api.docstring)
-    app.connect("html-page-context", scripts)
+    app.connect("html-page-context", finish, priority=900)  # after furo
     app.connect("build-finished", shared_files)

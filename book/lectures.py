@@ -58,6 +58,8 @@ def _for_this_page(markup: str) -> str:
     """Figures lose their own script, since book.js draws them, and get colours that follow the theme of the page."""
     if 'class="mlphys-static"' in markup:
         markup = re.sub(r"<script>.*?</script>", "", markup, flags=re.DOTALL)
+        height = re.search(r'"height":(\d+)', markup)[1]
+        markup = markup.replace("<div ", f'<div style="min-height:{height}px" ', 1)
         for name, colour in zip(theme.COLOURS, theme.PRINT_COLOURS, strict=True):
             markup = markup.replace(f'"{colour}"', f'"{name}"')
     return re.sub(r"<style scoped>.*?</style>", "", markup, flags=re.DOTALL)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "course"
 sys.path.insert(0, str(ROOT / "book"))
 LECTURES = sorted(path.stem for path in COURSE.glob("[0-9][0-9]_*.ipynb"))
-DRAWN = LECTURES[0]
+DRAWN = "01_ising"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,7 @@ def test_every_page_is_there(site):
     expected |= {f"guides/{path.stem}" for path in (ROOT / "guides").glob("*.md")}
     expected |= {"index", "apps", "bibliography", "search", "project/readme", "api/index"}
     assert not [name for name in expected if not (site / f"{name}.html").is_file()]
-    apps = {path.stem for path in (COURSE / "dashboards").glob("*.ipynb")}
-    assert {name.replace("_", "-") for name in apps} <= anchors(site / "apps.html") | apps
+    assert {path.stem[3:] for path in (COURSE / "dashboards").glob("*.ipynb")} <= anchors(site / "apps.html")
     index = (site / "index.html").read_text()
     assert not [name for name in LECTURES if f'class="card" href="lectures/{name}.html"' not in index]
 
