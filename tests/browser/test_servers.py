@@ -70,6 +70,22 @@ def test_theme_in_the_address(voila, context):
     assert not visit.complaints()
 
 
+def test_large_type_for_a_hall_is_remembered(voila, context):
+    visit = Visit(context, voila.page("workbench.ipynb"))
+    visit.wait_until_painted()
+    letters = "[...document.querySelectorAll('.mlphys-control label, .xtitle')]"
+    sizes = f"{letters}.map(node => parseFloat(getComputedStyle(node).fontSize))"
+    usual = visit.page.evaluate(sizes)
+    visit.page.get_by_role("button", name="Large type").click()
+    visit.page.wait_for_function(f"{sizes}.every((size, i) => Math.abs(size / {usual}[i] - 1.4) < 0.01)")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert not visit.complaints()
+    visit.page.goto(f"{voila.base}/")
+    visit.page.get_by_role("button", name="Usual type").click()
+    visit.page.get_by_role("button", name="Large type").wait_for()
+    visit.close()
+
+
 def test_jupyterlab_follows_the_system_to_dark_and_asks_nothing(jupyterlab, browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     visit = Visit(context, f"{jupyterlab.base}/lab?token={TOKEN}&reset")

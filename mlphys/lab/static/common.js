@@ -57,10 +57,10 @@ function acknowledger(model) {
   };
 }
 
-// Calls `changed` when the page turns light or dark; returns the function that ends it.
+// Calls `changed` when the page turns light or dark, large or usual; returns the function that ends it.
 function onTheme(changed) {
   const observer = new MutationObserver(changed);
-  const attributeFilter = ["data-jp-theme-light", "data-theme", "class"];
+  const attributeFilter = ["data-jp-theme-light", "data-theme", "data-type", "class"];
   observer.observe(document.body, { attributes: true, attributeFilter });
   observer.observe(document.documentElement, { attributes: true, attributeFilter });
   const media = matchMedia("(prefers-color-scheme: dark)");

@@ -83,7 +83,8 @@ function render({ model, el }) {
   // so that no row of sites looks thicker than its neighbour.
   function fit(rows, columns) {
     const screen = window.devicePixelRatio || 1;
-    const widest = Math.min(room, model.get("size"), 0.74 * window.innerHeight);
+    const size = model.get("size") * (document.documentElement.dataset.type === "large" ? 1.4 : 1);
+    const widest = Math.min(room, size, 0.74 * window.innerHeight);
     const width = Math.max(1, Math.min(widest, (widest * columns) / rows));
     const exact = (width * screen) / columns;
     const crisp = Math.floor(exact);

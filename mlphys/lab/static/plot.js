@@ -65,25 +65,29 @@ function unpack(value, css) {
 function template(css, layout) {
   const token = (name) => css.getPropertyValue(`--mlphys-${name}`).trim();
   const [ink, muted, rule, page] = ["ink", "muted", "line", "page"].map(token);
+  const type = enlargement(css);
   const axis = {
     color: ink, gridcolor: rule, gridwidth: 1, zeroline: false, showline: true, linecolor: muted, linewidth: 1.5,
-    ticks: "outside", ticklen: 6, tickcolor: muted, tickfont: { size: 15 }, title: { font: { size: 17 }, standoff: 10 },
+    ticks: "outside", ticklen: 6, tickcolor: muted, tickfont: { size: 15 * type }, title: { font: { size: 17 * type }, standoff: 10 },
     automargin: true,
   };
   return {
     layout: {
-      font: { family: css.fontFamily, size: 16, color: ink },
-      title: { font: { size: 18 }, x: 0, xref: "paper", xanchor: "left", pad: { b: 10 } },
+      font: { family: css.fontFamily, size: 16 * type, color: ink },
+      title: { font: { size: 18 * type }, x: 0, xref: "paper", xanchor: "left", pad: { b: 10 } },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       colorway: [0, 1, 2, 3, 4, 5, 6].map(token),
       colorscale: { sequential: "Cividis", sequentialminus: "Cividis", diverging: "RdBu" },
-      hoverlabel: { bgcolor: page, bordercolor: muted, font: { color: ink, size: 15 } },
-      legend: { font: { size: 15 }, bgcolor: layout.legend?.orientation === "h" ? "rgba(0,0,0,0)" : page, borderwidth: 0 },
+      hoverlabel: { bgcolor: page, bordercolor: muted, font: { color: ink, size: 15 * type } },
+      legend: { font: { size: 15 * type }, bgcolor: layout.legend?.orientation === "h" ? "rgba(0,0,0,0)" : page, borderwidth: 0 },
       xaxis: axis, yaxis: axis,
       margin: { l: 64, r: 12, t: 40, b: 56 },
     },
   };
 }
+
+// How much larger than usual the page's letters are, so that a hall can read them.
+const enlargement = (css) => Number(css.getPropertyValue("--mlphys-type")) || 1;
 
 const plain = (text) => (text ?? "").replace(/<[^>]+>/g, "");
 const titled = (axis) => plain(typeof axis?.title === "string" ? axis.title : axis?.title?.text);
@@ -117,7 +121,7 @@ function render({ model, el }) {
     try {
       const css = getComputedStyle(box);
       const layout = unpack(model.get("axes"), css);
-      Object.assign(layout, { template: template(css, layout), height: model.get("height"), width: box.clientWidth, uirevision: "kept" });
+      Object.assign(layout, { template: template(css, layout), height: model.get("height") * Math.sqrt(enlargement(css)), width: box.clientWidth, uirevision: "kept" });
       if (layout.title) layout.margin = { t: 74, ...layout.margin };
       await Plotly.react(box, unpack(model.get("traces"), css), layout, {
         displaylogo: false,
