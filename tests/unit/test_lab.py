@@ -1,9 +1,11 @@
 """The widget layer without a browser: what the kernel holds, which frames go out, when threads end, what is refused."""
 
+import base64
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -132,6 +134,16 @@ class TestFrames:
 
 
 class TestLatticeView:
+    def test_picture_for_a_page_without_a_kernel(self):
+        view = LatticeView(np.array([[1, -1], [-1, -1], [1, 1]]), caption="up & down", size=300)
+        markup = view._repr_mimebundle_()[0]["text/html"]
+        picture = base64.b64decode(markup.partition("base64,")[2].partition('"')[0])
+        at = picture.index(b"IDAT")
+        lines = zlib.decompress(picture[at + 4 : at + 4 + int.from_bytes(picture[at - 4 : at])])
+        assert [line[1:] for line in (lines[:3], lines[3:6], lines[6:])] == [b"\1\0", b"\0\0", b"\1\1"]
+        assert b"PLTE" + bytes.fromhex(theme.SPIN_DOWN[1:] + theme.SPIN_UP[1:]) in picture
+        assert "up &amp; down" in markup and "min(100%,200px)" in markup
+
     def test_spins_and_indices(self):
         spins = np.array([[1, -1, 1], [-1, -1, 1]])
         for kind in (np.int8, np.int64, np.float32):
