@@ -6,6 +6,8 @@ PORT    ?= 8888
 BROWSER ?= yes
 # How much the lectures of the book compute: ci, lecture or full.
 SIZE    ?= lecture
+# What pip may install: the tested set. `make latest` allows anything.
+PINS    ?= -c constraints.txt
 # Extra arguments for pip, such as --extra-index-url with PyTorch's own index of small CPU builds.
 PIP_ARGS ?=
 
@@ -13,7 +15,7 @@ BIN     := .venv/bin
 KERNELS := $(wildcard mlphys/kernels/*.py mlphys/samplers/*.py mlphys/core.py)
 NO_BROWSER := $(if $(filter no,$(BROWSER)),--no-browser)
 
-.PHONY: lab dashboards book test test-library test-notebooks test-browser bench lint warm clean
+.PHONY: lab dashboards book test test-library test-notebooks test-browser bench lint warm latest clean
 
 lab: warm
 	@$(BIN)/mlphys lab --port $(PORT) $(NO_BROWSER)
@@ -56,7 +58,7 @@ warm: .venv/warm
 # One stamp for each set of extras. Bytecode, which halves the first import of torch, is compiled on all cores; pip takes one.
 # What does not compile is a package's template or test of other syntax.
 .venv/course .venv/book .venv/test .venv/bench: .venv/%: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS_$*)]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) $(PINS) -e '.[$(EXTRAS_$*)]'
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/course $@
 
@@ -71,6 +73,12 @@ EXTRAS_bench  := course,book,test,bench
 	@find mlphys -name '*.nb[ic]' -delete
 	@$(BIN)/mlphys warm
 	@touch .venv/course $@
+
+# The newest versions of everything, nothing from a cache, in a clone of the last commit: run it now and then, to see what rots.
+#   make latest WHAT=test-library
+latest:
+	rm -rf build/latest && git clone -q . build/latest
+	$(MAKE) -C build/latest $(or $(WHAT),test) PINS="--upgrade --upgrade-strategy eager" PIP_ARGS="--no-cache-dir $(PIP_ARGS)"
 
 clean:
 	rm -rf .venv build dist artifacts *.egg-info .pytest_cache .ruff_cache .mypy_cache
