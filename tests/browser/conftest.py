@@ -37,20 +37,30 @@ def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "alone: times something, beside nothing else")
 
 
+# Of a lecture in JupyterLab these would only repeat what its dashboard has shown.
+OF_DASHBOARDS = ("test_every_control_by_keyboard", "test_tab_reaches_every_control")
+
+
 def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.timeout(240))
+    items[:] = [item for item in items if not (item.name.startswith(OF_DASHBOARDS) and "jupyterlab-lectures" in item.name)]
+
+
+# Files whose tests share no server with others.
+APART = ("test_service", "test_book", "test_decks", "test_crowd", "test_kernels")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """One process for each server."""
+    """One process at a time for each server."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByServer(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "jupyterlab" if "jupyterlab" in nodeid else "voila"
+            alone = next((file for file in APART if file in nodeid), "voila")
+            return "jupyterlab" if "jupyterlab" in nodeid else alone
 
     return ByServer(config, log)
 
