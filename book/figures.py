@@ -18,12 +18,12 @@ def draw(path: Path, size: str, kept: Path, execute: bool = True) -> nbformat.No
     notebook = nbformat.read(path, as_version=4)
     if not execute:
         return notebook
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    drawn = kept / f"{path.stem}-{size}-{_digest(code.encode(), library())}.ipynb"
+    drawn = kept / place(notebook, path.stem, size)
     if not drawn.exists():
         began = time.monotonic()
         resources = {"metadata": {"path": str(path.parent)}}
-        client = NotebookClient(notebook, timeout=SECONDS_A_CELL, resources=resources, store_widget_state=False)
+        options = {"store_widget_state": False, "extra_arguments": ["--IPKernelApp.log_level=ERROR"]}
+        client = NotebookClient(notebook, timeout=SECONDS_A_CELL, resources=resources, **options)
         client.execute(env={**os.environ, "MLPHYS_SIZE": size})
         print(f"{path.stem}: drawn at size {size} in {time.monotonic() - began:.0f} s", flush=True)
         for old in kept.glob(f"{path.stem}-{size}-*.ipynb"):
@@ -37,12 +37,15 @@ def draw(path: Path, size: str, kept: Path, execute: bool = True) -> nbformat.No
     return notebook
 
 
+def place(notebook: nbformat.NotebookNode, slug: str, size: str) -> str:
+    """The name under which a drawn lecture is kept."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return f"{slug}-{size}-{hashlib.sha256(code.encode() + library()).hexdigest()[:16]}.ipynb"
+
+
 @cache
 def library() -> bytes:
     """What the numbers of a lecture depend on: every module and every table of the library."""
     files = sorted(path for path in (ROOT / "mlphys").rglob("*") if path.suffix in (".py", ".csv", ".pt"))
     return b"".join(path.read_bytes() for path in files)
 
-
-def _digest(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
