@@ -30,7 +30,6 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 add_module_names = False
 python_use_unqualified_type_names = True
-maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_title = "mlphys"
