@@ -103,8 +103,9 @@ def _written(source: str) -> Iterator[Block]:
     """A cell of Markdown: headings, paragraphs, formulas, items of lists."""
     from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-    for block in re.split(r"\n\s*\n", source):
-        items = re.split(r"\n(?=- |\d+\. )", block)
+    # Nothing stands alone that ends with a colon.
+    for block in re.split(r"(?<!:)\n\s*\n", source):
+        items = re.split(r"(?<!:\n)(?<!:)\n(?=- |\d+\. )", block)
         for part in [block] if len(block.split()) < WORDS else items:
             markup = re.sub(r'<a class="anchor-link".*?</a>| id="[^"]*"', "", markdown2html_mistune(part))
             number = re.match(r"(\d+)\. ", part)
@@ -116,12 +117,14 @@ def _paged(blocks: Iterator[Block]) -> list[str]:
     slides: list[list[str]] = [[]]
     heading, words = "", 0
     for markup, size in blocks:
+        # What leads on to the next cell should not stand below the last.
+        most = WORDS // 2 if re.search(r":</p>\s*$", markup) else WORDS
         if re.match(r"\s*<h[123]", markup):
             heading, size = markup, 0
             if words:
                 slides.append([])
             words = 0
-        elif words and words + size > WORDS:
+        elif words and words + size > most:
             slides.append([heading.replace(">", ' class="again">', 1)])
             words = 0
         slides[-1].append(markup)

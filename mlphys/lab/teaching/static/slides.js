@@ -21,6 +21,13 @@ function show(n) {
   setTimeout(() => fit(sections[now]), 400); // when its figures stand
 }
 
+// Up and down scroll a slide that is longer than the screen, before they turn it.
+function move(down) {
+  const before = sections[now].scrollTop;
+  sections[now].scrollTop += down ? 240 : -240;
+  if (sections[now].scrollTop === before) show(now + (down ? 1 : -1));
+}
+
 // What the view of a plot asks of its model, without a kernel.
 function still({ data, layout }, height) {
   const { height: _, ...axes } = layout;
@@ -55,6 +62,8 @@ function fit(section) {
   for (const table of section.querySelectorAll("table")) {
     table.style.zoom = 1;
     table.style.zoom = Math.min(1, (WIDTH - 88) / table.offsetWidth);
+    const over = section.scrollHeight - HEIGHT;
+    if (over > 0) table.style.zoom *= Math.max(0.7, 1 - over / (table.offsetHeight * table.style.zoom));
   }
 }
 
@@ -84,8 +93,8 @@ const toggleCode = () => showCode(button("code").getAttribute("aria-pressed") !=
 const toggleFull = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
 
 const KEYS = {
-  ArrowRight: () => show(now + 1), ArrowDown: () => show(now + 1), PageDown: () => show(now + 1), " ": () => show(now + 1),
-  ArrowLeft: () => show(now - 1), ArrowUp: () => show(now - 1), PageUp: () => show(now - 1),
+  ArrowRight: () => show(now + 1), ArrowDown: () => move(true), PageDown: () => show(now + 1), " ": () => show(now + 1),
+  ArrowLeft: () => show(now - 1), ArrowUp: () => move(false), PageUp: () => show(now - 1),
   Home: () => show(0), End: () => show(sections.length - 1),
   c: toggleCode, t: toggleTheme, f: toggleFull, Escape: () => showCode(false),
 };
