@@ -91,6 +91,7 @@ def test_drawn_lecture_shows_itself_without_a_kernel_or_a_network(site, browser)
     assert figures.locator(".mlphys-plot").get_attribute("aria-label") == "height against time. up. It rises."
     assert page.get_by_role("img", name="a diagonal").evaluate("picture => picture.naturalWidth") == 4
     page.locator("mjx-container").first.wait_for()
+    assert not outside and not errors
     colours = []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
@@ -102,7 +103,7 @@ def test_drawn_lecture_shows_itself_without_a_kernel_or_a_network(site, browser)
     assert colours[0] != colours[1]
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert not outside and not errors
+    assert not outside
     context.close()
 
 
