@@ -69,7 +69,7 @@ THIN = {mp.Metropolis: 6, mp.HeatBath: 3, mp.Overrelaxation: 1, mp.Wolff: 1, mp.
 @pytest.mark.parametrize("model, temperature, chains", [(RING, 1.0, 128), (RING, 0.4, 128), (FREE, 1.0, 512)], ids=str)
 def test_sampler_agrees_with_the_exact_twin(sampler, model, temperature, chains):
     exact, names = mp.exact.thermal(model, temperature), ("energy", "phi2", "m2")
-    chain = mp.run(sampler(model), 700, temperature, chains, seed=21, thin=THIN[sampler], burn_in=200, observe=names)
+    chain = mp.run(sampler(model), 350, temperature, chains, seed=21, thin=THIN[sampler], burn_in=200, observe=names)
     for name in names:
         estimate, expected = chain.estimate(name), getattr(exact, name)
         assert abs(estimate.deviation(expected)) < 4, f"{name}: {estimate} is not {expected}"
