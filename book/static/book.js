@@ -39,6 +39,15 @@ const seen = new IntersectionObserver(
 );
 for (const box of document.querySelectorAll(".mlphys-static")) seen.observe(box);
 
-for (const wide of document.querySelectorAll("pre, .table-wrapper, .output, .output > div, .output div[style*=overflow], .math")) {
-  if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+const WIDE = "pre, .table-wrapper, .math-wrapper, .output, .output > div, .output div[style*=overflow]";
+
+function reach() {
+  for (const wide of document.querySelectorAll(WIDE)) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    else wide.removeAttribute("tabindex");
+  }
 }
+
+// Formulas are as wide as they are once MathJax has set them.
+addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(reach));
+addEventListener("resize", reach);
