@@ -4,20 +4,21 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-IDENTIFIER = r"\b(?:doi:10\.\d{4,}/\S*[^\s,;.)]|arXiv:(?:\d{4}\.\d{4,5}|[a-z-]+/\d{7})|openreview\.net/forum\?id=\w+)"
+DOI, ARXIV = r"(?:doi:)?10\.\d{4,}/\S*[^\s,;.)]", r"arXiv:(?:\d{4}\.\d{4,5}|[a-z-]+/\d{7})"
+IDENTIFIER = rf"(?<![\w/])(?:{DOI}|{ARXIV}|openreview\.net/forum\?id=\w+)"
 FILE = Path(__file__).parent / "references.bib"
 
 
 def address(identifier: str) -> str:
     """Where an identifier leads.
 
-    >>> address("arXiv:hep-lat/0306017"), address("doi:10.1103/PhysRev.65.117")
-    ('https://arxiv.org/abs/hep-lat/0306017', 'https://doi.org/10.1103/PhysRev.65.117')
+    >>> address("arXiv:hep-lat/0306017"), address("10.1023/A:1008923215028")
+    ('https://arxiv.org/abs/hep-lat/0306017', 'https://doi.org/10.1023/A%3A1008923215028')
     """
-    scheme, _, number = identifier.partition(":")
-    if not number:
-        return f"https://{identifier}"
-    return f"https://doi.org/{quote(number, safe='/()')}" if scheme == "doi" else f"https://arxiv.org/abs/{number}"
+    if identifier.startswith("arXiv:"):
+        return f"https://arxiv.org/abs/{identifier.removeprefix('arXiv:')}"
+    doi = identifier.removeprefix("doi:")
+    return f"https://doi.org/{quote(doi, safe='/()')}" if doi.startswith("10.") else f"https://{identifier}"
 
 
 def identifiers(text: str) -> list[str]:
