@@ -21,9 +21,16 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@cache
-def square_network():
-    return experiments.train_on_blocks(SQUARE, seed=1)
+@pytest.fixture(scope="module", autouse=True)
+def networks_are_trained_once():
+    train = cache(experiments.train_on_blocks)
+
+    def trained(subject, steps=1000, seed=0):
+        return train(subject, steps=steps, seed=seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments, "train_on_blocks", trained)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -35,7 +42,8 @@ def square_network():
     ids=["square", "triangular, by transfer"],
 )
 def test_one_network_on_blocks_finds_tc(subject, exact, sides, precision):
-    fit, table = experiments.classified_critical_temperature(subject, sides, 60, seed=1, network=square_network())
+    network = experiments.train_on_blocks(SQUARE, seed=1)
+    fit, table = experiments.classified_critical_temperature(subject, sides, 60, seed=1, network=network)
     assert table["size"].unique().tolist() == list(sides) and not fit.notes
     assert abs(fit.critical_temperature.deviation(exact)) < 3
     assert fit.critical_temperature.error < precision
