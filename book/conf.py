@@ -68,6 +68,9 @@ def finish(app, page, template, context, doctree) -> None:
 
 
 def setup(app) -> None:
+    # Sphinx reads everything anew where this changes: it does not know that pages come from here.
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py")))
+    app.add_config_value("code", code, "env", str)
     app.connect("autodoc-process-docstring", api.docstring)
     app.connect("html-page-context", finish, priority=900)  # after furo
     app.connect("build-finished", shared_files)
