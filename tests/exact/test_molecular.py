@@ -56,7 +56,7 @@ CASES = {
 def test_agrees_with_exact_values(case, sampler):
     model, temperature, thin, values = CASES[case]
     thin *= 4 if sampler == "adjusted Langevin" else 1
-    samples, chains = (1000, 256) if "U(1)" in case else (1500, 512)
+    samples, chains = (1000, 256) if "U(1)" in case else (1100, 512)
     chain = mp.run(SAMPLERS[sampler](model), samples, temperature, chains, seed=21, thin=thin, observe=list(values))
     for name, (value, error) in values.items():
         estimate = chain.estimate(name)

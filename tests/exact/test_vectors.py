@@ -120,7 +120,7 @@ def test_heisenberg_agrees_with_the_ring(sampler, model):
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_gauge_agrees_with_the_torus(sampler, beta):
     gauge = mp.U1Gauge(mp.square(8), beta)
-    chain = mp.run(sampler(gauge), 1500, chains=80, seed=23, observe=("plaquette", "charge", "charge2"))
+    chain = mp.run(sampler(gauge), 700, chains=80, seed=23, observe=("plaquette", "charge", "charge2"))
     exact = thermal(gauge, 1.0)
     assert agrees(chain, {"plaquette": exact.plaquette, "charge2": exact.charge2}, charge2=2e-2)
     assert abs(chain.estimate("charge").deviation(0)) < 4
@@ -130,9 +130,9 @@ def test_gauge_agrees_with_the_torus(sampler, beta):
 def test_gauge_freezes():
     """The charge slows down as β grows; at β = 8 the library refuses an error, and two starts do not meet."""
     times = []
-    for beta in (2.0, 5.0):
+    for beta, samples in ((2.0, 1500), (5.0, 6000)):
         gauge = mp.U1Gauge(mp.square(8), beta)
-        chain = mp.run(mp.HeatBath(gauge), 6000, chains=30, seed=24, observe=("plaquette", "charge2"))
+        chain = mp.run(mp.HeatBath(gauge), samples, chains=30, seed=24, observe=("plaquette", "charge2"))
         exact = thermal(gauge, 1.0)
         assert agrees(chain, {"plaquette": exact.plaquette, "charge2": exact.charge2}, charge2=0.1)
         times.append(chain.estimate("charge2").tau)
