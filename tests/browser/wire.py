@@ -28,6 +28,7 @@ class Visitor:
         self.latencies: list[float] = []
         self.frames = 0
         self._asked: dict[str, float] = {}
+        self._done: set[str | None] = set()
         self._changed: tuple[str, float, int] | None = None
 
     async def open(self) -> None:
@@ -44,7 +45,9 @@ class Visitor:
         self.socket = await websocket_connect(HTTPRequest(address, headers=headers), subprotocols=[SUBPROTOCOL])
         self._reader = asyncio.create_task(self._read())
         comm = uuid.uuid4().hex
-        await self._send("comm_open", comm_id=comm, target_name=CONTROL, target_module=None, data={})
+        opened = await self._send("comm_open", comm_id=comm, target_name=CONTROL, target_module=None, data={})
+        while opened not in self._done:  # ipykernel 7 now and then takes the second message before the first
+            await asyncio.sleep(0.02)
         await self._send("comm_msg", comm_id=comm, data={"method": "request_states"})
         deadline = time.monotonic() + 120
         while not self.models:
@@ -115,6 +118,8 @@ class Visitor:
             kind = header["msg_type"]
             if kind == "error" or (kind == "stream" and content["name"] == "stderr"):
                 self.complaints.append(str(content)[:500])
+            elif kind == "status" and content["execution_state"] == "idle":
+                self._done.add(parent.get("msg_id"))
             elif kind == "comm_msg":
                 await self._heard(content["comm_id"], content["data"], buffers, parent.get("msg_id"))
         self.complaints.append("the connection was closed")
