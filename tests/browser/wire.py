@@ -35,7 +35,8 @@ class Visitor:
         """Ask for the page, wait until its cells have run, and fetch the state of its widgets."""
         began = time.monotonic()
         address = f"{self.base}/voila/render/{self.notebook}"
-        answer = await AsyncHTTPClient().fetch(HTTPRequest(address, request_timeout=300), raise_error=False)
+        client = AsyncHTTPClient(force_instance=True)  # tornado's shared one asks for ten pages at a time
+        answer = await client.fetch(HTTPRequest(address, connect_timeout=300, request_timeout=300), raise_error=False)
         if answer.code != 200:
             raise ConnectionRefusedError(f"{answer.code} {answer.body[:2000].decode()}")
         self.cookie = "; ".join(line.split(";")[0] for line in answer.headers.get_list("Set-Cookie"))
