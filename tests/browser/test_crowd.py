@@ -46,7 +46,7 @@ async def evening(server: Server, names: list[str], seconds: float) -> dict:
     await asyncio.gather(*(play(guest, seconds) for guest in guests))
     memory = [process.memory_full_info() for process in server.kernel_processes().values()]
     await asyncio.gather(*(guest.run() for guest in guests))  # which stops it
-    await asyncio.sleep(5)
+    await come_to_rest(guests)
     files = server.kernels()
     for guest in guests:
         assert not guest.complaints, (guest.notebook, guest.complaints)
@@ -78,6 +78,16 @@ async def evening(server: Server, names: list[str], seconds: float) -> dict:
         "kernels gone after, s": round(time.monotonic() - left, 1),
         "processors": psutil.cpu_count(),
     }
+
+
+async def come_to_rest(guests: list[Visitor], seconds: float = 40) -> None:
+    """Wait until no picture has come for three seconds: so many kernels on few processors need a while to hear that they stop."""
+    painted, since, deadline = -1, time.monotonic(), time.monotonic() + seconds
+    while time.monotonic() - since < 3:
+        assert time.monotonic() < deadline, f"pictures still come {seconds} s after all have stopped"
+        if painted != (painted := sum(guest.frames for guest in guests)):
+            since = time.monotonic()
+        await asyncio.sleep(0.2)
 
 
 async def play(guest: Visitor, seconds: float) -> None:
