@@ -81,7 +81,7 @@ async def evening(server: Server, names: list[str], seconds: float) -> dict:
 
 
 async def come_to_rest(guests: list[Visitor], seconds: float = 40) -> None:
-    """Wait until no picture has come for three seconds: so many kernels on few processors need a while to hear that they stop."""
+    """Wait until no picture has come for three seconds: many kernels on few processors need a while to hear of it."""
     painted, since, deadline = -1, time.monotonic(), time.monotonic() + seconds
     while time.monotonic() - since < 3:
         assert time.monotonic() < deadline, f"pictures still come {seconds} s after all have stopped"
