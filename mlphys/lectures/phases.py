@@ -236,7 +236,8 @@ def app(size: str | None = None) -> LiveApp:
         live.heat(ratio * MODELS[knobs.model].critical)
 
     def draw(live: Simulation) -> None:
-        view.show((live.x > 0).astype(np.uint8) if knobs.model == "Ising" else live.x.astype(np.uint8))
+        # Asked of the lattice: while a frame is being made, the control may already say another model.
+        view.show((live.x > 0).astype(np.uint8) if isinstance(live.model, mp.Ising) else live.x.astype(np.uint8))
 
     def plot(live: Simulation) -> None:
         traces: list = [line([1, 1], [0, 1], "T<sub>c</sub>, exact", 6, "dot")]

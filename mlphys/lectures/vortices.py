@@ -234,12 +234,13 @@ def app(size: str | None = None) -> LiveApp:
         return {"helicity_modulus": look_at_spins(angles_of(live), live.beta)[0]["helicity_modulus"]}, None
 
     def angles_of(live: Simulation) -> np.ndarray:
-        q = MODELS[knobs.model]
+        # Asked of the lattice: while a frame is being made, the control may already say another model.
+        q = getattr(live.model, "q", None)
         return live.x if q is None else 2 * np.pi / q * live.x
 
     def tricked(live: Simulation) -> tuple[np.ndarray, np.ndarray]:
         """Angles as the network sees them, and their vortices; a clock keeps to its hours."""
-        angles, q = TRICKS[knobs.trick](angles_of(live)), MODELS[knobs.model]
+        angles, q = TRICKS[knobs.trick](angles_of(live)), getattr(live.model, "q", None)
         angles = angles if q is None else 2 * np.pi / q * np.rint(q * angles / (2 * np.pi))
         return angles, look_at_spins(angles, live.beta)[1]
 

@@ -73,6 +73,7 @@ async def evening(server: Server, names: list[str], seconds: float) -> dict:
             round(latencies[int(part * (len(latencies) - 1))]) for part in (0.5, 0.95)
         ),
         "frames/s": {name: round(rate, 1) for name, rate in rates.items()},
+        "players that paused": sum(guest.pauses > 0 for guest in guests),
         "largest kernel, MB": round(largest),
         "all kernels, MB (shared pages once)": round(sum(each.pss for each in memory) / 1e6),
         "kernels gone after, s": round(time.monotonic() - left, 1),

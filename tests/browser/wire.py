@@ -26,7 +26,7 @@ class Visitor:
         self.models: dict[str, dict] = {}
         self.complaints: list[str] = []
         self.latencies: list[float] = []
-        self.frames = 0
+        self.frames = self.pauses = 0
         self._asked: dict[str, float] = {}
         self._done: set[str | None] = set()
         self._changed: tuple[str, float, int] | None = None
@@ -138,7 +138,10 @@ class Visitor:
             for path, buffer in zip(data.get("buffer_paths", []), buffers, strict=True):
                 put(data["state"], path, buffer)
             self.models[comm] |= data["state"]
-            if text := data["state"].get("message", ""):
+            text = data["state"].get("message", "")
+            if text.startswith("paused"):  # the kernel has not heard for ten seconds that the page is still there
+                self.pauses += 1
+            elif text:
                 self.complaints.append(text)
             if "frame" in data["state"]:
                 await self._painted(comm, data["state"])

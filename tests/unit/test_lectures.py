@@ -73,3 +73,20 @@ def test_app_runs_stops_and_closes(name):
     app.player.stop(30)
     assert app.player.steps >= 1 and not app.player.message
     app.close()
+
+
+@pytest.mark.parametrize("name", [name for name, made in APPS.items() if made.__annotations__["return"] is LiveApp])
+def test_a_frame_in_the_making_survives_any_change_of_a_control(name):
+    """A control speaks first, from another thread; that it changes the lattice comes when the frame is done."""
+    app = APPS[name]("ci")
+    knobs = app.knobs
+    knobs.unobserve_all()
+    for part in knobs.specification:
+        kinds = {"range": lambda p: (p["low"], p["high"]), "choice": lambda p: p["options"], "switch": lambda _: (False, True)}
+        before = getattr(knobs, part["name"])
+        for value in kinds[part["kind"]](part):
+            setattr(knobs, part["name"], value)
+            app.player.step_once()
+            assert not app.player.message, f"{part['name']} = {value}"
+        setattr(knobs, part["name"], before)
+    app.close()
