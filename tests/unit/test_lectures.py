@@ -81,10 +81,10 @@ def test_a_frame_in_the_making_survives_any_change_of_a_control(name):
     app = APPS[name]("ci")
     knobs = app.knobs
     knobs.unobserve_all()
+    ends = {"range": lambda part: (part["low"], part["high"]), "choice": lambda part: part["options"]}
     for part in knobs.specification:
-        kinds = {"range": lambda p: (p["low"], p["high"]), "choice": lambda p: p["options"], "switch": lambda _: (False, True)}
         before = getattr(knobs, part["name"])
-        for value in kinds[part["kind"]](part):
+        for value in ends.get(part["kind"], lambda _: (False, True))(part):
             setattr(knobs, part["name"], value)
             app.player.step_once()
             assert not app.player.message, f"{part['name']} = {value}"
