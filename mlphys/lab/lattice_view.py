@@ -102,12 +102,6 @@ class LatticeView(Live):
         """What ``data-checksum`` of the canvas reads once it has painted `pixels`."""
         return checksum(self.pixels)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/html"] = self.to_html()
-        return bundle
-
     def to_html(self) -> str:
         """The picture for a page without a kernel."""
         picture = base64.b64encode(_png(self.array(), self.palette)).decode()

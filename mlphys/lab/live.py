@@ -25,6 +25,16 @@ class Live(anywidget.AnyWidget):
     def _put(self, frame: Any) -> None:
         raise NotImplementedError
 
+    def to_html(self) -> str:
+        """What a page without a kernel shows in its place, if there is anything."""
+        return ""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None and (picture := self.to_html()):
+            bundle[0]["text/html"] = picture
+        return bundle
+
     def flush(self) -> None:
         """Send the frame that waits for the browser, if any."""
         self._frames.flush()

@@ -100,12 +100,6 @@ class Plot(Live):
         if content.get("want") == "plotly":
             self.send({"plotly": True}, buffers=[plotly_path().read_bytes()])
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/html"] = self.to_html()
-        return bundle
-
     def to_html(self) -> str:
         """The figure for a page without a kernel: drawn if the page has plotly.js, else its description."""
         layout = {"height": self.height, "font": {"size": 15}, "margin": {"t": 48, "r": 16}} | _printable(self.axes)
