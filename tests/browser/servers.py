@@ -73,7 +73,7 @@ class Server:
         found = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                for argument in child.cmdline():
+                for argument in " ".join(child.cmdline()).split():
                     if Path(argument).name.startswith("kernel-") and argument.endswith(".json"):
                         found[Path(argument)] = child
         return found

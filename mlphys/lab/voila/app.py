@@ -24,6 +24,7 @@ from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from mlphys.lab.gallery import LEVELS, card, ways
 from mlphys.lab.serve import plotly_route
+from mlphys.lab.voila import forked
 from mlphys.lab.voila.kernels import PatientKernelManager
 from mlphys.lab.voila.service import Service
 from mlphys.lab.voila.sessions import Lines, Session, Sessions, note
@@ -149,6 +150,7 @@ class Dashboards(Voila):
         config.VoilaConfiguration.default_pool_size = 1
         config.VoilaKernelManager.fill_delay = REFILL_DELAY
         config.VoilaKernelManager.preheat_denylist = service.cold
+        forked.prepare()
         config.PatientKernelManager.memory = service.memory
         config.MappingKernelManager.cull_idle_timeout = service.idle
         config.MappingKernelManager.cull_interval = max(1, service.idle // 4)

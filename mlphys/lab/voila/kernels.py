@@ -14,6 +14,8 @@ from mlphys.lab.voila.sessions import note
 # Between two looks a kernel may grow beyond what it is allowed; beyond this factor the system itself refuses.
 SLACK = 3
 LOOK = 2000  # milliseconds
+# A full house computes more than its processors can; the one server that carries everybody's messages must not wait for it.
+NICENESS = 10
 
 
 class PatientKernelManager(AsyncMappingKernelManager):
@@ -35,10 +37,13 @@ class PatientKernelManager(AsyncMappingKernelManager):
 
     async def start_kernel(self, **options: Any) -> str:  # type: ignore[override]
         kernel_id = await super().start_kernel(**options)
-        if self.memory and (process := self._process(kernel_id)) and hasattr(process, "rlimit"):
-            most = SLACK * self.memory * 10**6
-            with contextlib.suppress(psutil.Error, OSError, ValueError):
-                process.rlimit(psutil.RLIMIT_DATA, (most, most))
+        if process := self._process(kernel_id):
+            with contextlib.suppress(psutil.Error, OSError):
+                process.nice(NICENESS if psutil.POSIX else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+            if self.memory and hasattr(process, "rlimit"):
+                most = SLACK * self.memory * 10**6
+                with contextlib.suppress(psutil.Error, OSError, ValueError):
+                    process.rlimit(psutil.RLIMIT_DATA, (most, most))
         return kernel_id
 
     async def shutdown_kernel(self, kernel_id: str, *arguments: Any, **options: Any) -> None:  # type: ignore[override]

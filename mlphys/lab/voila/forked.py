@@ -1,0 +1,79 @@
+"""Kernels that are forked from a process which has imported the library: they start at once and share its memory."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+NAME = "mlphys-forked"
+LAUNCHER = "ipykernel_launcher"
+# Imported threads would not survive a fork, and only Linux's own libraries are known to bear one.
+POSSIBLE = sys.platform == "linux"
+
+
+def prepare() -> None:
+    """Let this process fork its kernels, from one that it starts now and that imports while the server gets ready."""
+    if not POSSIBLE:
+        return
+    KernelProvisionerFactory.instance(default_provisioner_name=NAME)
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["mlphys.lab.voila.preloaded"])
+    forkserver.ensure_running()
+
+
+class Kernel(ForkServerProcess):
+    """A kernel as a process that answers like the `subprocess.Popen` which Jupyter expects."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], directory: str | None):
+        super().__init__(daemon=True)
+        self._beginning = arguments, dict(environment), directory
+
+    def run(self) -> None:
+        """What the launcher does, in the forked process."""
+        from ipykernel.kernelapp import launch_new_instance
+        from setproctitle import setproctitle
+
+        arguments, environment, directory = self._beginning
+        os.setsid()
+        setproctitle(" ".join([sys.executable, "-m", LAUNCHER, *arguments]))  # it needs the environment as it was
+        os.environ.clear()
+        os.environ.update(environment)
+        if directory:
+            os.chdir(directory)
+        # A daemon of multiprocessing, which ends with its server, may have no children; a kernel may.
+        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        sys.argv = [LAUNCHER, *arguments]
+        launch_new_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
+
+    def poll(self) -> int | None:
+        """The exit status, None while it lives."""
+        return self.exitcode
+
+    def wait(self) -> int | None:
+        self.join()
+        return self.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.pid and self.exitcode is None:
+            os.kill(self.pid, number)
+
+
+class ForkProvisioner(LocalProvisioner):
+    """Forks IPython kernels of this very Python; starts all others as Jupyter does."""
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
+        if cmd[0] != sys.executable or LAUNCHER not in cmd:
+            return await super().launch_kernel(cmd, **options)
+        arguments = cmd[cmd.index(LAUNCHER) + 1 :]
+        kernel = Kernel(arguments, options.get("env") or os.environ, options.get("cwd"))
+        await asyncio.to_thread(kernel.start)  # waits for the imports if they are not done yet
+        self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid
+        return self.connection_info

@@ -1,0 +1,26 @@
+"""What every kernel of a dashboard would import; the process that imports this module is the one they are forked from.
+
+Nothing here may start a thread: a forked process would not have it.
+"""
+
+import contextlib
+import gc
+
+import ipykernel.kernelapp
+import ipykernel.zmqshell  # noqa: F401
+
+import mlphys as mp
+import mlphys.lab  # noqa: F401
+
+# numba and torch import half of themselves at the first use.
+mp.run(mp.Metropolis(mp.Ising(mp.square(4))), 2, 2.0, 1, seed=1)
+with contextlib.suppress(ImportError):
+    import torch._dynamo
+
+    import mlphys.diffusion
+    import mlphys.flows
+    import mlphys.train  # noqa: F401
+
+# The collector would write to every object, and so copy the pages that kernels share.
+gc.collect()
+gc.freeze()
