@@ -13,6 +13,8 @@ import traitlets
 
 from mlphys.lab import theme
 
+# A step that waited for its processor is followed by a rest that many times as long, up to so many seconds.
+YIELD, LONGEST_REST = 3, 0.5
 _PLAYERS: "weakref.WeakSet[Player]" = weakref.WeakSet()
 
 
@@ -20,7 +22,8 @@ class Player(anywidget.AnyWidget):
     """Buttons that run `step` again and again in a daemon thread, at most `rate` times a second.
 
     `step` is called under `lock`; take the lock to change what it works on (``with player.lock: ...``). The thread leaves
-    at least a tenth of each period to the kernel, so that sliders stay alive. It stops when `step` raises (the message is
+    at least a tenth of each period to the kernel, so that sliders stay alive, and rests longer while many compute on the
+    same processors. It stops when `step` raises (the message is
     shown) or has nothing left to do (it raises StopIteration, whose words are shown); it pauses when no page has shown the
     player for `patience` seconds, and goes on when one does again.
 
@@ -149,14 +152,17 @@ class Player(anywidget.AnyWidget):
                 due = time.monotonic()
                 counted_at, counted = due, self.steps
                 continue
+            began, used = time.monotonic(), time.process_time()
             if not self._guarded(self._step):
                 break
             now = time.monotonic()
+            # As long as others keep it waiting, it lets them: players of a full house slow down together, none stands still.
+            waited = now - began - (time.process_time() - used)
             if now - counted_at >= 0.5:
                 self.measured_rate = (self.steps - counted) / (now - counted_at)
                 self.rate_text = f"{_three_digits(self.measured_rate)} {self.unit}"
                 counted_at, counted = now, self.steps
-            due = max(due + period, now + 0.1 * period)
+            due = max(due + period, now + max(0.1 * period, min(YIELD * waited, LONGEST_REST)))
             stop.wait(max(0.0, due - time.monotonic()))
         with self._switch:
             # Another run may have begun meanwhile; only the current one may say that nothing runs.

@@ -34,7 +34,9 @@ class Kernel(ForkServerProcess):
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], directory: str | None):
         super().__init__(daemon=True)
-        self._beginning = arguments, dict(environment), directory
+        # Voila's names of variables are an enumeration, whose home would be imported with them.
+        plain = {str.__str__(name): str.__str__(value) for name, value in environment.items()}
+        self._beginning = arguments, plain, directory
 
     def run(self) -> None:
         """What the launcher does, in the forked process."""
@@ -51,7 +53,9 @@ class Kernel(ForkServerProcess):
         # A daemon of multiprocessing, which ends with its server, may have no children; a kernel may.
         multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         sys.argv = [LAUNCHER, *arguments]
-        launch_new_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
+        # ipywidgets was imported when there was no kernel to tell; as an extension it tells this one.
+        options = [f"--IPKernelApp.parent_handle={os.getppid()}", "--IPKernelApp.extensions=ipywidgets"]
+        launch_new_instance(argv=[*arguments, *options])
 
     def poll(self) -> int | None:
         """The exit status, None while it lives."""

@@ -10,7 +10,8 @@ import ipykernel.kernelapp
 import ipykernel.zmqshell  # noqa: F401
 
 import mlphys as mp
-import mlphys.lab  # noqa: F401
+import mlphys.lab.live_app
+import mlphys.lectures.welcome  # noqa: F401
 
 # numba and torch import half of themselves at the first use.
 mp.run(mp.Metropolis(mp.Ising(mp.square(4))), 2, 2.0, 1, seed=1)
