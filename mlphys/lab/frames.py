@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+LONGEST = 2.0  # seconds
+
 
 class Frames:
     """Hands `send` the newest frame offered, and never lets more than `window` frames wait for the browser to paint them.
 
     A frame that nobody acknowledges within `patience` seconds no longer holds up the next, so nothing stalls when no
-    browser is attached or when it has vanished; before the first acknowledgement, and while a cell keeps the kernel
-    from hearing one, frames go out every `patience` seconds. Every method may be called from any thread.
+    browser is attached or when it has vanished. Every further one waits twice as long, up to LONGEST, until the browser
+    has caught up: on a way that is slower than `patience` frames would else queue without end. A cell that offers frames
+    keeps the kernel from hearing of them, which says nothing of the way; its frames go out every `patience` seconds.
+    Every method may be called from any thread.
 
     Arguments: send(number, frame), called under a lock; patience, seconds; window, 1 for frames that are dear to draw, more
     to fill the time that a frame and its acknowledgement travel.
@@ -27,12 +31,13 @@ class Frames:
 
     def __init__(self, send: Callable[[int, Any], None], patience: float = 0.25, window: int = 1):
         self._send = send
-        self.patience = patience
+        self.patience = self._wait = patience
         self.window = window
         self.sent = 0
         self.acknowledged = 0
         self.heard_at: float | None = None
         self._sent_at = 0.0
+        self._from_cell = False
         self._waiting: list[Any] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
@@ -41,6 +46,7 @@ class Frames:
         """Send `frame` now if the browser keeps up, else as soon as it does, unless a newer one comes first."""
         with self._lock:
             self._waiting = [frame]
+            self._from_cell = threading.current_thread() is threading.main_thread()
             wait = self._remaining()
             if wait <= 0:
                 self.flush()
@@ -53,6 +59,7 @@ class Frames:
             self.acknowledged = max(self.acknowledged, min(int(number), self.sent))
             self.heard_at = time.monotonic()
             if self.sent - self.acknowledged < self.window:
+                self._wait = self.patience
                 self.flush()
 
     def flush(self) -> None:
@@ -60,6 +67,8 @@ class Frames:
         with self._lock:
             if self._waiting:
                 frame = self._waiting.pop()
+                if self.sent - self.acknowledged >= self.window and not self._from_cell:
+                    self._wait = min(2 * self._wait, max(self.patience, LONGEST))
                 self.sent += 1
                 self._sent_at = time.monotonic()
                 self._send(self.sent, frame)
@@ -72,7 +81,7 @@ class Frames:
     def _remaining(self) -> float:
         if self.sent - self.acknowledged < self.window:
             return 0.0
-        return self._sent_at + self.patience - time.monotonic()
+        return self._sent_at + self._wait - time.monotonic()
 
     def _arm(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._overdue)

@@ -106,6 +106,33 @@ class TestFrames:
         assert wait_until(lambda: len(self.sent) == 2)
         assert self.sent[-1] == (2, "b")
 
+    def test_on_a_slow_way_frames_do_not_queue(self):
+        frames, times = Frames(self.send, patience=0.02), []
+        frames._send = lambda number, frame: times.append(time.monotonic())
+
+        def play():
+            while len(times) < 6:
+                frames.offer("frame")
+                time.sleep(0.002)
+
+        player = threading.Thread(target=play)
+        player.start()
+        player.join()
+        gaps = np.diff(times)
+        assert np.all(gaps[1:] > 1.5 * gaps[:-1]), gaps  # .02, .04, .08 ... seconds
+        frames.acknowledge(3)
+        frames.offer("frame")
+        assert len(times) == 6, "it is still three frames behind"
+        frames.acknowledge(6)
+        assert len(times) == 7 and frames._wait == frames.patience
+
+    def test_frames_of_a_cell_go_on_at_one_pace(self):
+        frames = Frames(self.send, patience=0.02)
+        for k in range(8):
+            frames.offer(k)
+            assert wait_until(lambda: not frames.pending)
+        assert frames._wait == frames.patience
+
     def test_stale_and_invented_acknowledgements_do_no_harm(self):
         frames = Frames(self.send, patience=60)
         frames.offer("a")

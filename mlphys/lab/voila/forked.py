@@ -44,7 +44,8 @@ class Kernel(ForkServerProcess):
         from setproctitle import setproctitle
 
         arguments, environment, directory = self._beginning
-        os.setsid()
+        # A group for signals, but no session: Linux shares its processors out among sessions first, whatever their niceness.
+        os.setpgid(0, 0)
         setproctitle(" ".join([sys.executable, "-m", LAUNCHER, *arguments]))  # it needs the environment as it was
         os.environ.clear()
         os.environ.update(environment)
