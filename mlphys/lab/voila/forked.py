@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from multiprocessing import forkserver
@@ -80,5 +79,6 @@ class ForkProvisioner(LocalProvisioner):
         arguments = cmd[cmd.index(LAUNCHER) + 1 :]
         kernel = Kernel(arguments, options.get("env") or os.environ, options.get("cwd"))
         await asyncio.to_thread(kernel.start)  # waits for the imports if they are not done yet
-        self.process, self.pid, self.pgid = kernel, kernel.pid, kernel.pid
+        self.process = kernel  # type: ignore[assignment]
+        self.pid = self.pgid = kernel.pid
         return self.connection_info

@@ -11,16 +11,15 @@ import ipykernel.zmqshell  # noqa: F401
 
 import mlphys as mp
 import mlphys.lab.live_app
-import mlphys.lectures.welcome  # noqa: F401
+import mlphys.lectures.welcome
 
 # numba and torch import half of themselves at the first use.
 mp.run(mp.Metropolis(mp.Ising(mp.square(4))), 2, 2.0, 1, seed=1)
 with contextlib.suppress(ImportError):
-    import torch._dynamo
 
     import mlphys.diffusion
     import mlphys.flows
-    import mlphys.train  # noqa: F401
+    import mlphys.train
 
 # The collector would write to every object, and so copy the pages that kernels share.
 gc.collect()
