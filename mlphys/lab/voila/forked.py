@@ -54,8 +54,8 @@ class Kernel(ForkServerProcess):
         multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         sys.argv = [LAUNCHER, *arguments]
         # ipywidgets was imported when there was no kernel to tell; as an extension it tells this one.
-        options = [f"--IPKernelApp.parent_handle={os.getppid()}", "--IPKernelApp.extensions=ipywidgets"]
-        launch_new_instance(argv=[*arguments, *options])
+        options = {"parent_handle": os.getppid(), "extensions": "ipywidgets", "log_level": "ERROR"}
+        launch_new_instance(argv=[*arguments, *(f"--IPKernelApp.{name}={value}" for name, value in options.items())])
 
     def poll(self) -> int | None:
         """The exit status, None while it lives."""
