@@ -1,7 +1,7 @@
 """How fast an app answers: first paint, frames per second, from slider to picture.
 
-The goals are 5 s, 30 frames/s and 100 ms, and the best of a few attempts must reach them: each waits for a quiet machine,
-since what other programs take is not the app's. What was reached is printed.
+The goals are 5 s with a kernel in reserve and 15 s without, 30 frames/s and 100 ms, and the best of a few attempts must
+reach them: each waits for a quiet machine, since what other programs take is not the app's. What was reached is printed.
 """
 
 import itertools
@@ -33,6 +33,20 @@ def test_first_paint_with_a_warm_kernel_and_under_1_mb(warm, browser, notebook, 
     record_property("first_paint_s", attempts)
     print(f"{notebook}: first paint {attempts} s, {received} bytes")
     assert min(attempts) < 5
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_first_paint_with_a_cold_kernel(voila, browser, notebook, record_property):
+    wait_for_a_quiet_machine(busy=25, seconds=30)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visit = Visit(context, voila.page(notebook))
+    visit.wait_until_painted()
+    seconds = max(visit.look("firstPaint").values()) / 1000
+    visit.close()
+    context.close()
+    record_property("first_paint_s", seconds)
+    print(f"{notebook}: first paint {seconds:.1f} s")
+    assert seconds < 15
 
 
 @pytest.fixture(scope="module")
