@@ -2,20 +2,24 @@
 
 Nothing here may start a thread: a forked process would not have it.
 """
+# ruff: noqa: F401
 
 import contextlib
 import gc
 
 import ipykernel.kernelapp
-import ipykernel.zmqshell  # noqa: F401
+import ipykernel.zmqshell
 
 import mlphys as mp
-import mlphys.lab.live_app
-import mlphys.lectures.welcome
+import mlphys.exact
+import mlphys.lab
 
+for name in mlphys.lab.__all__:
+    getattr(mlphys.lab, name)
 # numba and torch import half of themselves at the first use.
 mp.run(mp.Metropolis(mp.Ising(mp.square(4))), 2, 2.0, 1, seed=1)
 with contextlib.suppress(ImportError):
+    import torch._dynamo
 
     import mlphys.diffusion
     import mlphys.flows
