@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are for
 
 @pytest.fixture
 def server(dashboards, tmp_path):
-    server = Server("dashboards", dashboards, tmp_path / "server")
+    # Where temporary files have longer names than a socket may.
+    server = Server("dashboards", dashboards, tmp_path / f"server{'-' * 80}")
     yield server
     server.close()
 

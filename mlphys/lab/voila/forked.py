@@ -4,12 +4,15 @@ import asyncio
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+from mlphys.lab.voila.sessions import note
 
 NAME = "mlphys-forked"
 LAUNCHER = "ipykernel_launcher"
@@ -21,9 +24,18 @@ def prepare() -> None:
     """Let this process fork its kernels, from one that it starts now and that imports while the server gets ready."""
     if not POSSIBLE:
         return
-    KernelProvisionerFactory.instance(default_provisioner_name=NAME)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["mlphys.lab.voila.preloaded"])
-    forkserver.ensure_running()
+    usual = tempfile.gettempdir()
+    # Room for a name in it: the path of a socket has at most 107 characters.
+    tempfile.tempdir = usual if len(usual) < 70 else "/tmp"
+    try:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["mlphys.lab.voila.preloaded"])
+        forkserver.ensure_running()
+    except OSError as error:
+        note("message", level="WARNING", source=__name__, message=f"kernels start one by one: {error}")
+    else:
+        KernelProvisionerFactory.instance(default_provisioner_name=NAME)
+    finally:
+        tempfile.tempdir = usual
 
 
 class Kernel(ForkServerProcess):
