@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -36,6 +37,13 @@ def prepare() -> None:
         KernelProvisionerFactory.instance(default_provisioner_name=NAME)
     finally:
         tempfile.tempdir = usual
+
+
+@cache
+def _wait_for_the_imports() -> None:
+    first = ForkServerProcess(target=int, daemon=True)
+    first.start()
+    first.join()
 
 
 class Kernel(ForkServerProcess):
@@ -85,12 +93,17 @@ class Kernel(ForkServerProcess):
 class ForkProvisioner(LocalProvisioner):
     """Forks IPython kernels of this very Python; starts all others as Jupyter does."""
 
+    async def pre_launch(self, **options: Any) -> dict[str, Any]:
+        # This chooses ports, which others may take until the kernel does: not before it can be forked at once.
+        await asyncio.to_thread(_wait_for_the_imports)
+        return await super().pre_launch(**options)
+
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         if cmd[0] != sys.executable or LAUNCHER not in cmd:
             return await super().launch_kernel(cmd, **options)
         arguments = cmd[cmd.index(LAUNCHER) + 1 :]
         kernel = Kernel(arguments, options.get("env") or os.environ, options.get("cwd"))
-        await asyncio.to_thread(kernel.start)  # waits for the imports if they are not done yet
+        await asyncio.to_thread(kernel.start)
         self.process = kernel  # type: ignore[assignment]
         self.pid = self.pgid = kernel.pid
         return self.connection_info
