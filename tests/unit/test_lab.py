@@ -108,7 +108,7 @@ class TestFrames:
 
     def test_on_a_slow_way_frames_do_not_queue(self):
         frames, times = Frames(self.send, patience=0.02), []
-        frames._send = lambda number, frame: times.append(time.monotonic())
+        frames._send = lambda number, frame: times.append(frames._sent_at)
 
         def play():
             while len(times) < 6:
@@ -119,7 +119,7 @@ class TestFrames:
         player.start()
         player.join()
         gaps = np.diff(times)
-        assert np.all(gaps[1:] > 1.5 * gaps[:-1]), gaps  # .02, .04, .08 ... seconds
+        assert np.all(gaps >= 0.02 * 2.0 ** np.arange(5)), gaps  # a slow machine may only make them longer
         frames.acknowledge(3)
         frames.offer("frame")
         assert len(times) == 6, "it is still three frames behind"
