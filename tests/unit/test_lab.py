@@ -119,7 +119,7 @@ class TestFrames:
         player.start()
         player.join()
         gaps = np.diff(times)
-        assert np.all(gaps >= 0.02 * 2.0 ** np.arange(5)), gaps  # a slow machine may only make them longer
+        assert np.all(gaps > 0.0199 * 2.0 ** np.arange(5)), gaps  # a slow machine may only make them longer
         frames.acknowledge(3)
         frames.offer("frame")
         assert len(times) == 6, "it is still three frames behind"
